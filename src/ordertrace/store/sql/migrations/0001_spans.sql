@@ -1,0 +1,53 @@
+-- Spans, readable by everything that reads the OpenTelemetry Collector's ClickHouse exporter: same names, same types.
+-- Own: the columns from OrderId on, the sort order, and partitions by arrival, so that one insert is one part whatever
+-- the times of its spans are, and retention drops whole parts.
+CREATE TABLE otel_traces
+(
+    Timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    ParentSpanId String CODEC(ZSTD(1)),
+    TraceState String CODEC(ZSTD(1)),
+    SpanName LowCardinality(String) CODEC(ZSTD(1)),
+    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
+    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    Duration UInt64 CODEC(ZSTD(1)),
+    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
+    StatusMessage String CODEC(ZSTD(1)),
+    Events Nested
+    (
+        Timestamp DateTime64(9),
+        Name LowCardinality(String),
+        Attributes Map(LowCardinality(String), String)
+    ) CODEC(ZSTD(1)),
+    Links Nested
+    (
+        TraceId String,
+        SpanId String,
+        TraceState String,
+        Attributes Map(LowCardinality(String), String)
+    ) CODEC(ZSTD(1)),
+    -- types of the attribute values that are not strings, by key: int, bool, double, bytes, array, map
+    SpanAttributeTypes Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
+    OrderId String CODEC(ZSTD(1)),
+    -- the rule that found the order id: 'attribute' or 'pattern'; empty where there is none
+    OrderIdBy LowCardinality(String) CODEC(ZSTD(1)),
+    OrderStatus LowCardinality(String) CODEC(ZSTD(1)),
+    MessageId String CODEC(ZSTD(1)),
+    -- when its group was closed; the same for all spans of a group and different for any two groups
+    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1)),
+    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX order_id OrderId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX message_id MessageId TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX inserted inserted_at TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toDate(inserted_at)
+ORDER BY (toStartOfFiveMinutes(Timestamp), TraceId, Timestamp)
+TTL toDateTime(inserted_at) + toIntervalDay(30)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1,
+    non_replicated_deduplication_window = 10000;

@@ -1,0 +1,104 @@
+-- Facts about orders, one row a span that says something: "everything about order 4711" is a read of one key range.
+-- A fact told twice is one row: the sort key holds the event's own id.
+CREATE TABLE order_events
+(
+    order_id String CODEC(ZSTD(1)),
+    at DateTime64(9) CODEC(Delta(8), ZSTD(1)),
+    event_id String CODEC(ZSTD(1)),
+    system LowCardinality(String) CODEC(ZSTD(1)),
+    kind LowCardinality(String) CODEC(ZSTD(1)),
+    span_kind LowCardinality(String) CODEC(ZSTD(1)),
+    name LowCardinality(String) CODEC(ZSTD(1)),
+    status LowCardinality(String) CODEC(ZSTD(1)),
+    -- the status's place in the flow; 0 where there is no status, or none that the flow knows
+    rank UInt16 CODEC(ZSTD(1)),
+    duration_ns UInt64 CODEC(ZSTD(1)),
+    response_code LowCardinality(String) CODEC(ZSTD(1)),
+    trace_id String CODEC(ZSTD(1)),
+    span_id String CODEC(ZSTD(1)),
+    parent_span_id String CODEC(ZSTD(1)),
+    message_id String CODEC(ZSTD(1)),
+    destination LowCardinality(String) CODEC(ZSTD(1)),
+    queue LowCardinality(String) CODEC(ZSTD(1)),
+    peer LowCardinality(String) CODEC(ZSTD(1)),
+    error_type LowCardinality(String) CODEC(ZSTD(1)),
+    error_message String CODEC(ZSTD(1)),
+    error_stack String CODEC(ZSTD(3)),
+    error_code LowCardinality(String) CODEC(ZSTD(1)),
+    joined_by LowCardinality(String) CODEC(ZSTD(1)),
+    confidence Float32 CODEC(ZSTD(1)),
+    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1)),
+    INDEX inserted inserted_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(inserted_at)
+ORDER BY (order_id, at, event_id)
+TTL toDateTime(inserted_at) + toIntervalYear(3)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000;
+
+-- Facts whose trace has not named its order yet; they become order_events when it does.
+CREATE TABLE waiting_events AS order_events
+ENGINE = ReplacingMergeTree(inserted_at)
+ORDER BY (trace_id, at, event_id)
+TTL toDateTime(inserted_at) + toIntervalDay(2)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- Which order a trace works for. A trace may serve several.
+CREATE TABLE trace_orders
+(
+    trace_id String CODEC(ZSTD(1)),
+    order_id String CODEC(ZSTD(1)),
+    joined_by LowCardinality(String) CODEC(ZSTD(1)),
+    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(inserted_at)
+ORDER BY (trace_id, order_id)
+TTL toDateTime(inserted_at) + toIntervalDay(180)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+-- What is known of an order at a glance. Only aggregates that do not mind being told twice (min, max), since a group
+-- of facts may be worked through again after a crash.
+CREATE TABLE orders
+(
+    order_id String,
+    started_at SimpleAggregateFunction(min, DateTime64(9)),
+    last_seen_at SimpleAggregateFunction(max, DateTime64(9)),
+    last_inserted_at SimpleAggregateFunction(max, DateTime64(3)),
+    -- (rank, minus the time in ns, status): the largest is the furthest status at its earliest
+    furthest SimpleAggregateFunction(max, Tuple(UInt16, Int64, String)),
+    -- furthest rank by system
+    views SimpleAggregateFunction(maxMap, Map(String, UInt16)),
+    last_error_at SimpleAggregateFunction(max, DateTime64(9))
+)
+ENGINE = AggregatingMergeTree
+ORDER BY order_id
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE MATERIALIZED VIEW orders_from_events TO orders AS
+SELECT
+    order_id,
+    min(at) AS started_at,
+    max(at) AS last_seen_at,
+    max(inserted_at) AS last_inserted_at,
+    max((rank, -toUnixTimestamp64Nano(at), CAST(status AS String))) AS furthest,
+    maxMap(CAST(if(rank = 0, [], [(CAST(system AS String), rank)]), 'Map(String, UInt16)')) AS views,
+    max(if(kind = 'error', at, toDateTime64(0, 9))) AS last_error_at
+FROM order_events
+GROUP BY order_id;
+
+-- What the sweep found out about orders that need a look; the newest row of an order is in force, kind '' clears it.
+CREATE TABLE findings
+(
+    order_id String,
+    state LowCardinality(String),
+    kind LowCardinality(String),
+    system LowCardinality(String),
+    since DateTime64(6),
+    confidence Float32,
+    evidence Array(String),
+    facts Map(String, String),
+    detected_at DateTime64(6),
+    inserted_at DateTime64(6)
+)
+ENGINE = ReplacingMergeTree(inserted_at)
+ORDER BY order_id
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
