@@ -1,0 +1,61 @@
+# `make run` and `make test` need nothing but Python 3.11 and make; see CONTRIBUTING.md for the rest.
+PYTHON := $(or $(shell command -v python3.11),python3)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test bench check install format docs lock clean
+
+# The reference company on a real RabbitMQ, watched by ordertrace. ARGS="--seed 7 --orders-per-minute 120"
+run: install
+	@deploy/debian-packages.sh run
+	@exec $(BIN)/ordertrace demo $(ARGS)
+
+# Everything that must hold; ends with pytest's summary. ARGS="tests/api -k limit" narrows it.
+test: install
+	@deploy/debian-packages.sh test
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+# Figures, into bench/results.
+bench: install
+	$(BIN)/python -m bench $(ARGS)
+
+# Style, types and the import contract, without tests.
+check: install
+	@$(BIN)/ruff check -q
+	@$(BIN)/ruff format -q --check
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+
+install: $(VENV)/.installed
+
+format: install
+	$(BIN)/ruff check -q --fix
+	$(BIN)/ruff format -q
+
+docs: install
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# Pins every package again, newest versions that pyproject.toml allows; no registry addresses inside.
+lock: $(VENV)/bin/uv
+	$(BIN)/uv pip compile pyproject.toml --group demo --group test --group docs --group build --python-version 3.11 \
+	  --upgrade --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache docs/_build
+
+$(VENV)/bin/uv: requirements.lock
+	@deploy/debian-packages.sh python $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	@touch $@
+
+# uv is quicker; pip knows registries that are configured for pip alone.
+$(VENV)/.installed: pyproject.toml requirements.lock $(VENV)/bin/uv
+	@echo "Installing the pinned packages into $(VENV) …"
+	@$(BIN)/uv pip install -q -p $(BIN)/python -r requirements.lock || \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock
+	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
