@@ -27,14 +27,29 @@ class Metrics:
         # Orders
         self.orders = gauge("ordertrace_orders", "Orders by state, status and system", "state", "status", "system")
         self.orders_stuck = gauge("ordertrace_orders_stuck", "Stuck or failed orders", "status", "system", "kind")
-        self.oldest_open_order = gauge("ordertrace_oldest_open_order_seconds", "Age of the oldest open order", "status", "system")
-        self.order_duration = histogram("ordertrace_order_duration_seconds", "Start to end of an order", _BUSINESS_SECONDS, "outcome")
-        self.step_duration = histogram("ordertrace_step_duration_seconds", "From a status to the next", _BUSINESS_SECONDS, "status", "system")
-        self.deadline_breaches = counter("ordertrace_step_deadline_breaches", "Deadlines that passed", "status", "system")
-        self.integration_errors = counter("ordertrace_integration_errors", "Failed calls between systems", "source", "target")
-        self.source_last_seen = gauge("ordertrace_source_last_seen_seconds", "Seconds since a system was last heard", "system")
+        self.oldest_open_order = gauge(
+            "ordertrace_oldest_open_order_seconds", "Age of the oldest open order", "status", "system"
+        )
+        self.order_duration = histogram(
+            "ordertrace_order_duration_seconds", "Start to end of an order", _BUSINESS_SECONDS, "outcome"
+        )
+        self.step_duration = histogram(
+            "ordertrace_step_duration_seconds", "From a status to the next", _BUSINESS_SECONDS, "status", "system"
+        )
+        self.deadline_breaches = counter(
+            "ordertrace_step_deadline_breaches", "Deadlines that passed", "status", "system"
+        )
+        self.integration_errors = counter(
+            "ordertrace_integration_errors", "Failed calls between systems", "source", "target"
+        )
+        self.source_last_seen = gauge(
+            "ordertrace_source_last_seen_seconds", "Seconds since a system was last heard", "system"
+        )
         self.detection_delay = histogram(
-            "ordertrace_detection_delay_seconds", "From the moment a problem could be known to its finding", _FAST_SECONDS, "kind"
+            "ordertrace_detection_delay_seconds",
+            "From the moment a problem could be known to its finding",
+            _FAST_SECONDS,
+            "kind",
         )
         self.sweep_seconds = histogram("ordertrace_sweep_seconds", "Duration of a sweep", _FAST_SECONDS)
 
@@ -44,7 +59,9 @@ class Metrics:
         self.spans_refused = counter("ordertrace_spans_refused", "Spans not kept", "reason")
         self.requests = counter("ordertrace_requests", "Requests by protocol and answer", "protocol", "answer")
         self.group_spans = histogram(
-            "ordertrace_group_spans", "Spans in a group given to the store", (10, 100, 1_000, 5_000, 10_000, 25_000, 50_000)
+            "ordertrace_group_spans",
+            "Spans in a group given to the store",
+            (10, 100, 1_000, 5_000, 10_000, 25_000, 50_000),
         )
         self.journal_seconds = histogram("ordertrace_journal_seconds", "Writing and syncing a request", _FAST_SECONDS)
         self.insert_seconds = histogram("ordertrace_insert_seconds", "One insert", _FAST_SECONDS, "statement")

@@ -57,6 +57,7 @@ class SystemSettings(Section):
     services: tuple[str, ...] = ()
     closed: bool = False
     owner: str = ""
+    follows: bool = True
 
 
 class OrderSettings(Section):
@@ -211,7 +212,11 @@ class Settings(BaseSettings):
     """Everything that can be set, in force. Lists are written as `[[system]]`, `[[step]]`, `[[broker]]`."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="ORDERTRACE_", env_nested_delimiter="__", nested_model_default_partial_update=True
+        extra="forbid",
+        frozen=True,
+        env_prefix="ORDERTRACE_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
     )
 
     company: CompanySettings = CompanySettings()
@@ -248,7 +253,9 @@ class Settings(BaseSettings):
         statuses = {step.status for step in self.step} | set(self.flow.closed) | set(self.flow.cancelled)
         for step in self.step:
             if step.system not in systems:
-                raise ValueError(f"step {step.status}: system {step.system!r} is not among [[system]] {sorted(systems)}")
+                raise ValueError(
+                    f"step {step.status}: system {step.system!r} is not among [[system]] {sorted(systems)}"
+                )
             if unknown := set(step.next) - statuses:
                 raise ValueError(f"step {step.status}: next {sorted(unknown)} is no [[step]] and ends no order")
         for rule in (*self.order.id, *self.order.status):
@@ -328,4 +335,6 @@ def _check_environment() -> None:
 
 
 def _problems(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )

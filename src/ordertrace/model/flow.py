@@ -10,13 +10,16 @@ from functools import cached_property
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A participant: Shop, MES, CRM, carrier. `closed` ones send no telemetry of their own."""
+    """A participant: Shop, MES, CRM, carrier. `closed` ones send no telemetry of their own; `follows` ones take over every
+    status that others bring about, so that one that stays behind is out of step.
+    """
 
     name: str
     title: str
     services: tuple[str, ...]
     closed: bool = False
     owner: str = ""
+    follows: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,8 @@ class Flow:
         """Rank of every known status; see the class."""
         count = len(self.steps)
         ranks = {step.status: i for i, step in enumerate(self.steps, 1)}
-        ranks |= {status: count + 1 for status in self.closed}
-        ranks |= {status: count + 2 for status in self.cancelled}
+        ranks |= dict.fromkeys(self.closed, count + 1)
+        ranks |= dict.fromkeys(self.cancelled, count + 2)
         return ranks
 
     @cached_property

@@ -1,4 +1,7 @@
-"""Every SQL statement is a file under `sql/`; this reads them. A statement's comments stay behind."""
+"""Every SQL statement is a file under `sql/`; this reads them. A statement's comments stay behind.
+
+A line `-- with: NAME` makes `sql/NAME.sql` available to the statement as the common table expression NAME.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ def statement(name: str) -> str:
     """The text of `sql/<name>.sql` without its comment lines. Raises Internal for a name that does not exist."""
     file = resources.files(__package__) / "sql" / f"{name}.sql"
     try:
-        return _without_comments(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except OSError:
         raise Internal(f"there is no statement {name!r}") from None
+    shared = [line.removeprefix("-- with: ").strip() for line in text.splitlines() if line.startswith("-- with: ")]
+    expressions = ", ".join(f"{part} AS ({statement(part)})" for part in shared)
+    return (f"WITH {expressions}\n" if shared else "") + _without_comments(text)
 
 
 def migrations() -> list[tuple[str, list[str]]]:

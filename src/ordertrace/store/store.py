@@ -42,7 +42,9 @@ class Store:
     def connect(self) -> Client:
         """A new connection for a caller with a thread of its own. Raises Unavailable if the engine cannot be opened."""
         try:
-            client = clickhouse_connect.get_client(dsn=_dsn(self._settings), tz_mode="aware", settings=self._engine_settings())
+            client = clickhouse_connect.get_client(
+                dsn=_dsn(self._settings), tz_mode="aware", settings=self._engine_settings()
+            )
         except (EngineError, OSError, RuntimeError) as error:
             raise Unavailable(f"cannot open the store {_public(self._settings.store.url)}: {clean(error)}") from None
         with self._lock:
@@ -54,7 +56,11 @@ class Store:
 
         Raises Unavailable when it took too long or the engine does not answer, Internal when the engine refuses it.
         """
-        return await self._run(name, lambda client: client.query(statement(name), parameters=dict(parameters or {})).result_rows)
+        bound = dict(parameters or {})
+        rows: Sequence[Row] = await self._run(
+            name, lambda client: client.query(statement(name), parameters=bound).result_rows
+        )
+        return rows
 
     async def execute(self, name: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs a statement without a result; raises as `query` does."""

@@ -42,6 +42,13 @@ ORDER BY (trace_id, at, event_id)
 TTL toDateTime(inserted_at) + toIntervalDay(2)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
 
+-- Facts on their way: with an order they become order_events, without one they wait for their trace to name it.
+CREATE TABLE told_events AS order_events ENGINE = Null;
+
+CREATE MATERIALIZED VIEW told_to_order_events TO order_events AS SELECT * FROM told_events WHERE order_id != '';
+
+CREATE MATERIALIZED VIEW told_to_waiting_events TO waiting_events AS SELECT * FROM told_events WHERE order_id = '';
+
 -- Which order a trace works for. A trace may serve several.
 CREATE TABLE trace_orders
 (

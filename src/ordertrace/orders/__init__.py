@@ -1,0 +1,1 @@
+"""What becomes of orders: pure judgement of evidence, a reader that fetches it, and a sweeper that keeps looking."""

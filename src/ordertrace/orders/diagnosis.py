@@ -1,0 +1,112 @@
+"""Why does an order not move? Cause before symptom: an error, then a disagreement, then time alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from ..model.flow import Flow
+from ..model.order import Diagnosis, DiagnosisKind, NextStep, OrderEvent
+from .stuck import Deadline, Mismatch
+from .timeline import end_of, is_failure
+
+_EVIDENCE_MAX = 6
+
+
+def unresolved_errors(events: Sequence[OrderEvent], flow: Flow) -> tuple[OrderEvent, ...]:
+    """Errors that nothing made good: the order went no further afterwards, and the same operation never succeeded later."""
+    last_progress = _last_progress(events, flow)
+    return tuple(event for event in lasting_errors(events) if last_progress is None or end_of(event) >= last_progress)
+
+
+def lasting_errors(events: Sequence[OrderEvent]) -> tuple[OrderEvent, ...]:
+    """Errors after which the same operation of the same system never succeeded, whether or not the order went on."""
+    succeeded = {(event.system, event.name): event.at for event in events if not is_failure(event)}
+    return tuple(
+        event
+        for event in events
+        if is_failure(event) and succeeded.get((event.system, event.name), event.at) <= event.at
+    )
+
+
+def diagnose_error(errors: Sequence[OrderEvent], events: Sequence[OrderEvent], flow: Flow) -> Diagnosis | None:
+    """The cause among errors: the innermost failure of the trace that failed last, as a failed call or failed processing."""
+    if not errors:
+        return None
+    last = errors[-1]
+    trace = [event for event in events if is_failure(event) and event.trace_id == last.trace_id] or [last]
+    cause = _innermost(trace)
+    same = [event for event in errors if (event.system, event.name) == (cause.system, cause.name)] or [cause]
+    calls = cause.span_kind in ("Client", "Producer")
+    source = cause.peer if not calls and cause.peer in {system.name for system in flow.systems} else cause.system
+    facts = {
+        "operation": cause.name,
+        "error_type": cause.error.type if cause.error else "",
+        "error_message": cause.error.message if cause.error else "",
+        "error_code": cause.error.code if cause.error else "",
+        "response_code": cause.response_code,
+        "times": str(len(same)),
+        "target": _target(cause, flow) if calls else "",
+    }
+    return Diagnosis(
+        kind=DiagnosisKind.TRANSFER_ERROR if calls else DiagnosisKind.PROCESSING_ERROR,
+        since=same[0].at,
+        system=source,
+        confidence=min(0.95, cause.confidence),
+        evidence=_ids([*same, *trace]),
+        facts={name: value for name, value in facts.items() if value},
+    )
+
+
+def diagnose_mismatch(mismatch: Mismatch, events: Sequence[OrderEvent]) -> Diagnosis:
+    """Two systems disagree; evidence is what each showed last."""
+    shown = [event for event in events if event.status in (mismatch.ahead_status, mismatch.behind_status)]
+    return Diagnosis(
+        kind=DiagnosisKind.STATUS_MISMATCH,
+        since=mismatch.since,
+        system=mismatch.behind,
+        confidence=0.9,
+        evidence=_ids(shown),
+        facts={
+            "ahead": mismatch.ahead,
+            "ahead_status": mismatch.ahead_status,
+            "behind": mismatch.behind,
+            "behind_status": mismatch.behind_status,
+        },
+    )
+
+
+def diagnose_slowness(
+    status: str, deadline: Deadline, following: NextStep | None, events: Sequence[OrderEvent], system: str
+) -> Diagnosis:
+    """The deadline has passed and nothing else is known to be wrong."""
+    facts = {"status": status, "deadline_seconds": f"{deadline.seconds:g}"}
+    if following:
+        facts |= {"waits_for": following.system, "next_status": following.status}
+    shown = [event for event in events if event.status == status] or list(events[-1:])
+    return Diagnosis(DiagnosisKind.TOO_SLOW, deadline.at, system, 0.6, _ids(shown), facts)
+
+
+def _last_progress(events: Sequence[OrderEvent], flow: Flow) -> datetime | None:
+    """When the order last reached a status further than all before."""
+    best, at = 0, None
+    for event in events:
+        if flow.rank(event.status) > best:
+            best, at = flow.rank(event.status), event.at
+    return at
+
+
+def _innermost(trace: Sequence[OrderEvent]) -> OrderEvent:
+    """Where the failure began: a failed span that no other failed span is the child of; the earliest to end, if several."""
+    parents = {event.parent_span_id for event in trace}
+    leaves = [event for event in trace if event.span_id not in parents] or list(trace)
+    return min(leaves, key=lambda event: (end_of(event), event.id))
+
+
+def _target(event: OrderEvent, flow: Flow) -> str:
+    """The system called, where the configuration or the span names it; else the address or exchange as the span says."""
+    return flow.system_of_service.get(event.peer, event.peer) or event.destination
+
+
+def _ids(events: Iterable[OrderEvent]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(event.id for event in events))[:_EVIDENCE_MAX]

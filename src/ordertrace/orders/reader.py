@@ -1,0 +1,122 @@
+"""Fetches evidence and has it judged: what pages, API and command line ask about orders. Keeps nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from ..errors import NotFound
+from ..model.board import Board, SystemSight
+from ..model.flow import Flow
+from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
+from ..store.orders import OrderStore
+from ..store.store import Row, Store
+from .board import TREND_HOURS, build_columns, build_figures
+from .clock import EventClock
+from .state import build_order
+from .timeline import build_events, build_messages
+
+_DOTS_A_TENTH = 40
+_ATTENTION = 50
+
+
+class OrderReader:
+    """Answers questions about orders as of a moment, with one flow."""
+
+    def __init__(self, store: Store, flow: Flow, clock: EventClock) -> None:
+        self.flow = flow
+        self._store = store
+        self._orders = OrderStore(store, flow)
+        self._clock = clock
+        self._watching_since: datetime | None = None
+
+    async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
+        """Everything about one order. Raises NotFound if nothing was ever heard of it."""
+        found = await self._orders.find_events([order_id])
+        if order_id not in found:
+            raise NotFound(
+                f"nothing is known of order {order_id!r}; is the number right, and is it in one of the systems already?"
+            )
+        events = build_events(found[order_id])
+        traces = await self._orders.find_traces(events)
+        order = build_order(order_id, events, self.flow, self._clock.complete_until(now))
+        return OrderTimeline(order, events, build_messages(events), traces)
+
+    async def find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
+        """One page of orders and how many there are by state. Raises Invalid for a foreign cursor."""
+        (ids, cursor), counts = await asyncio.gather(
+            self._orders.find_ids(query, now), self._orders.count_by_state(query, now)
+        )
+        return OrderPage(await self._build_orders(ids, now), cursor, counts)
+
+    async def get_board(self, now: datetime) -> Board:
+        """Key figures, what needs attention and the open orders by step, as of `now`."""
+        counts, columns, hours, attention = await asyncio.gather(
+            self._orders.count_by_state(OrderFilter(), now),
+            self._orders.columns(now, _DOTS_A_TENTH),
+            self._orders.figures(now, TREND_HOURS),
+            self._find_attention(now),
+        )
+        return Board(
+            at=now,
+            figures=build_figures(counts, hours),
+            attention=attention,
+            attention_count=counts["stuck"] + counts["failed"],
+            columns=build_columns(columns, self.flow),
+            watching_since=await self._first_arrival(),
+        )
+
+    async def get_systems(self, now: datetime) -> tuple[SystemSight, ...]:
+        """How well each system is seen: over the last day, and when last."""
+        rows = await self._store.query("systems_seen", {"since": now - timedelta(days=1)})
+        return _sights(rows, self.flow, self._clock)
+
+    async def _find_attention(self, now: datetime) -> tuple[Order, ...]:
+        pages = await asyncio.gather(
+            *(self._orders.find_ids(OrderFilter(state=state, limit=_ATTENTION), now) for state in ("failed", "stuck"))
+        )
+        orders = await self._build_orders([order_id for ids, _ in pages for order_id in ids], now)
+        return tuple(sorted(orders, key=_harm)[:_ATTENTION])
+
+    async def _build_orders(self, ids: list[str], now: datetime) -> tuple[Order, ...]:
+        found = await self._orders.find_events(ids)
+        until = self._clock.complete_until(now)
+        return tuple(build_order(i, build_events(found[i]), self.flow, until) for i in ids if i in found)
+
+    async def _first_arrival(self) -> datetime | None:
+        if self._watching_since is None:
+            rows = await self._store.query("first_arrival")
+            self._watching_since = rows[0][0] if rows else None
+        return self._watching_since
+
+
+def _harm(order: Order) -> tuple[bool, datetime]:
+    """What is worst comes first: trouble before mere delay, then what is longest over its deadline."""
+    return order.diagnosis is None, order.deadline_at or order.started_at
+
+
+def _sights(rows: Sequence[Row], flow: Flow, clock: EventClock) -> tuple[SystemSight, ...]:
+    totals: dict[str, list[int]] = {system.name: [0] * 5 for system in flow.systems}
+    for service, *numbers in rows:
+        name = flow.system_of_service.get(service, service)
+        totals[name] = [a + b for a, b in zip(totals.get(name, [0] * 5), numbers, strict=True)]
+    return tuple(_sight(name, numbers, flow, clock) for name, numbers in totals.items())
+
+
+def _sight(name: str, numbers: list[int], flow: Flow, clock: EventClock) -> SystemSight:
+    system = flow.system(name)
+    spans, with_order, with_message_id, errors, errors_without_stack = numbers
+    return SystemSight(
+        name=name,
+        title=system.title,
+        closed=system.closed,
+        owner=system.owner,
+        last_seen_at=clock.last_heard(name),
+        lag_seconds=clock.lag_seconds(name),
+        spans=spans,
+        with_order=with_order,
+        with_message_id=with_message_id,
+        errors=errors,
+        errors_without_stack=errors_without_stack,
+    )

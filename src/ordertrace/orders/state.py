@@ -1,0 +1,93 @@
+"""The judgement of one order at one moment: events + flow + now → Order. Pure; the same evidence gives the same answer.
+
+`now` is the moment up to which telemetry is believed to be complete, so that what is merely late raises no alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..model.flow import Flow
+from ..model.order import Diagnosis, NextStep, Order, OrderEvent, OrderState, StatusView
+from .diagnosis import diagnose_error, diagnose_mismatch, diagnose_slowness, lasting_errors, unresolved_errors
+from .stuck import Deadline, deadline_of, find_mismatch, next_step
+from .timeline import build_views, end_of, furthest, reached_at
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an order has come, before anything is judged."""
+
+    status: str
+    since: datetime
+    views: dict[str, StatusView]
+    deadline: Deadline | None
+    following: NextStep | None
+    system: str
+
+
+def build_order(order_id: str, events: Sequence[OrderEvent], flow: Flow, now: datetime) -> Order:
+    """The order as it stands at `now`; `events` are at least one, sorted (see `build_events`)."""
+    standing = build_standing(events, flow)
+    state, diagnosis = judge(standing, events, flow, now)
+    started_at, ended = events[0].at, flow.is_end(standing.status)
+    return Order(
+        id=order_id,
+        state=state,
+        status=standing.status,
+        status_since=standing.since,
+        system=standing.system,
+        owner=flow.system(standing.system).owner,
+        started_at=started_at,
+        last_seen_at=max(end_of(event) for event in events),
+        closed_at=standing.since if ended else None,
+        age_seconds=max(0.0, ((standing.since if ended else now) - started_at).total_seconds()),
+        deadline_at=standing.deadline.at if standing.deadline else None,
+        deadline_seconds=standing.deadline.seconds if standing.deadline else None,
+        next=standing.following,
+        diagnosis=diagnosis,
+        statuses=standing.views,
+    )
+
+
+def build_standing(events: Sequence[OrderEvent], flow: Flow) -> Standing:
+    """Status, views, deadline and next step of an order, without judging it."""
+    views = build_views(events, flow)
+    reached = furthest(views, flow)
+    status, since = (reached.status, reached.at) if reached else ("", events[0].at)
+    deadline = deadline_of(status, since, events[0].at, flow)
+    following = next_step(status, deadline, flow)
+    step = flow.step(status)
+    system = following.system if following else step.system if step else events[-1].system
+    return Standing(status, since, views, deadline, following, system)
+
+
+def judge(
+    standing: Standing, events: Sequence[OrderEvent], flow: Flow, now: datetime
+) -> tuple[OrderState, Diagnosis | None]:
+    """State and, where something is wrong, why: an error that stops the order, systems that disagree, a passed deadline."""
+    if standing.status in flow.cancelled:
+        return OrderState.CANCELLED, None
+    if standing.status in flow.closed:
+        return OrderState.CLOSED, None
+    errors = [event for event in unresolved_errors(events, flow) if now - end_of(event) >= flow.error_grace]
+    if errors:
+        return OrderState.FAILED, diagnose_error(errors, events, flow)
+    mismatch = find_mismatch(standing.views, reached_at(events, flow), flow, now)
+    late = standing.deadline is not None and now >= standing.deadline.at
+    if (mismatch or late) and (earlier := _earlier_error(standing, events)):
+        return OrderState.FAILED, diagnose_error(earlier, events, flow)
+    if mismatch:
+        return OrderState.STUCK, diagnose_mismatch(mismatch, events)
+    if late and standing.deadline:
+        return OrderState.STUCK, diagnose_slowness(
+            standing.status, standing.deadline, standing.following, events, standing.system
+        )
+    return OrderState.OPEN, None
+
+
+def _earlier_error(standing: Standing, events: Sequence[OrderEvent]) -> list[OrderEvent]:
+    """Errors of the system that should act now and that it never made good, though others went on meanwhile."""
+    return [event for event in lasting_errors(events) if event.system == standing.system]

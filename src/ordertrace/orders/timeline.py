@@ -1,0 +1,112 @@
+"""Evidence in order: events of one order → sorted facts, each system's view, messages. Pure; takes no clock.
+
+Results do not depend on the order in which events are given, nor on how often one is given.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ..model.flow import Flow
+from ..model.order import EventKind, Message, OrderEvent, StatusView
+
+
+def build_events(events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
+    """Each event once, earliest first; events of one moment in the order of their ids."""
+    once = {event.id: event for event in events}
+    return tuple(sorted(once.values(), key=lambda event: (event.at, event.id)))
+
+
+def end_of(event: OrderEvent) -> datetime:
+    return event.at + timedelta(seconds=event.duration_seconds)
+
+
+def build_views(events: Sequence[OrderEvent], flow: Flow) -> dict[str, StatusView]:
+    """Each system's own view: the furthest status it has shown, since it first showed it.
+
+    A closed system shows nothing itself; that another one tells of a status only it brings about is its (inferred) view.
+    """
+    views: dict[str, StatusView] = {}
+    for event in events:
+        if not event.status:
+            continue
+        _advance(views, event.system, StatusView(event.status, event.at), flow)
+        step = flow.step(event.status)
+        if step and step.system != event.system and flow.system(step.system).closed:
+            _advance(views, step.system, StatusView(event.status, event.at, inferred=True), flow)
+    return views
+
+
+def furthest(views: Mapping[str, StatusView], flow: Flow) -> StatusView | None:
+    """The furthest status over all systems, since the first of them showed it."""
+    return max(views.values(), key=lambda view: (flow.rank(view.status), -view.at.timestamp()), default=None)
+
+
+def reached_at(events: Sequence[OrderEvent], flow: Flow) -> dict[str, datetime]:
+    """When each known status was first shown by any system."""
+    times: dict[str, datetime] = {}
+    for event in events:
+        if flow.rank(event.status):
+            times.setdefault(event.status, event.at)
+    return times
+
+
+def build_messages(events: Sequence[OrderEvent]) -> tuple[Message, ...]:
+    """Messages as the spans of their senders and receivers show them, in order of sending.
+
+    A receiving span belongs to the sending one that carries its message id, else to its parent.
+    """
+    sent = [event for event in events if event.span_kind == "Producer"]
+    received = [event for event in events if event.span_kind == "Consumer"]
+    by_id = {event.message_id: event for event in sent if event.message_id}
+    by_span = {event.span_id: event for event in sent}
+    deliveries: dict[str, list[OrderEvent]] = defaultdict(list)
+    alone: list[OrderEvent] = []
+    for event in received:
+        sender = (event.message_id and by_id.get(event.message_id)) or by_span.get(event.parent_span_id)
+        if sender:
+            deliveries[sender.id].append(event)
+        else:
+            alone.append(event)
+    pairs: list[tuple[OrderEvent | None, OrderEvent | None]] = [
+        (event, delivery) for event in sent for delivery in (*deliveries[event.id],) or (None,)
+    ]
+    pairs += [(None, event) for event in alone]
+    messages = [_message(send, receive) for send, receive in pairs]
+    return tuple(sorted(messages, key=lambda message: (_known_time(message), message.message_id, message.consumer)))
+
+
+def is_failure(event: OrderEvent) -> bool:
+    return event.kind is EventKind.ERROR
+
+
+def _advance(views: dict[str, StatusView], system: str, view: StatusView, flow: Flow) -> None:
+    have = views.get(system)
+    if have is None or (flow.rank(view.status), -view.at.timestamp()) > (flow.rank(have.status), -have.at.timestamp()):
+        views[system] = view
+
+
+def _message(send: OrderEvent | None, receive: OrderEvent | None) -> Message:
+    known = send or receive
+    assert known is not None
+    failed = receive is not None and is_failure(receive)
+    return Message(
+        message_id=(send and send.message_id) or (receive and receive.message_id) or "",
+        exchange=send.name.split(" ")[0] if send else "",
+        routing_key=known.destination,
+        queue=receive.queue if receive else "",
+        published_at=send.at if send else None,
+        delivered_at=receive.at if receive else None,
+        settled_at=end_of(receive) if receive and not failed else None,
+        state="published" if receive is None else "delivered" if failed else "settled",
+        publisher=send.system if send else "",
+        consumer=receive.system if receive else "",
+    )
+
+
+def _known_time(message: Message) -> datetime:
+    time = message.published_at or message.delivered_at
+    assert time is not None
+    return time

@@ -1,0 +1,14 @@
+-- Orders about which facts were stored since a moment, as they stand now; no rows of more orders than the limit.
+-- since: time of insertion; limit
+SELECT
+    order_id,
+    toUnixTimestamp64Nano(min(started_at)) AS started_ns,
+    toUnixTimestamp64Nano(max(last_seen_at)) AS seen_ns,
+    toUnixTimestamp64Milli(max(last_inserted_at)) AS inserted_ms,
+    max(furthest) AS f,
+    maxMap(views) AS seen_by,
+    toUnixTimestamp64Nano(max(last_error_at)) AS error_ns
+FROM orders
+WHERE order_id IN (SELECT order_id FROM order_events WHERE inserted_at >= {since:DateTime64(3)})
+GROUP BY order_id
+LIMIT {limit:UInt32}

@@ -1,0 +1,10 @@
+-- with: order_states
+-- How many orders there are by state, among those that the other filters let through; parameters as in find_orders.
+SELECT state, count()
+FROM order_states
+WHERE ({status:String} = '' OR status = {status:String})
+    AND ({system:String} = '' OR system = {system:String})
+    AND ({owner:String} = '' OR owner = {owner:String})
+    AND ({q:String} = '' OR positionCaseInsensitiveUTF8(order_id, {q:String}) > 0)
+    AND started_ns >= {since:Int64} AND started_ns < {until:Int64}
+GROUP BY state

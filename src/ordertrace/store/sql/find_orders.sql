@@ -1,0 +1,17 @@
+-- with: order_states
+-- One page of order ids in the order asked for, by filters of which empty ones do not restrict.
+-- beside the parameters of order_states: state, status, system, owner, q (part of an id), since, until (start of the order, ns),
+-- sort (harm, age, deadline, started, id), limit, offset
+SELECT order_id
+FROM order_states
+WHERE ({state:String} = '' OR state = {state:String})
+    AND ({status:String} = '' OR status = {status:String})
+    AND ({system:String} = '' OR system = {system:String})
+    AND ({owner:String} = '' OR owner = {owner:String})
+    AND ({q:String} = '' OR positionCaseInsensitiveUTF8(order_id, {q:String}) > 0)
+    AND started_ns >= {since:Int64} AND started_ns < {until:Int64}
+ORDER BY
+    if({sort:String} = 'harm', transform(state, ['failed', 'stuck', 'open'], [0, 0, 1], 2), 0),
+    multiIf({sort:String} IN ('harm', 'deadline'), if(ended, -seen_ns, deadline_ns), {sort:String} = 'age', started_ns, {sort:String} = 'started', -started_ns, toInt64(0)),
+    order_id
+LIMIT {limit:UInt32} OFFSET {offset:UInt32}

@@ -1,0 +1,54 @@
+-- Turns the spans of just inserted groups that say something about an order into facts about it. A span without an
+-- order id takes its trace's, if the trace works for exactly one order; spans of nameless traces wait.
+-- groups: the groups' times of insertion; services, systems: service names and the systems they belong to;
+-- statuses, ranks: the flow's statuses and their places in it
+INSERT INTO told_events
+WITH
+    SpanAttributes AS attribute,
+    StatusCode = 'Error' AS failed,
+    arrayLastIndex(name -> name = 'exception', Events.Name) AS exception_at,
+    if(exception_at > 0, Events.Attributes[exception_at], CAST(map(), 'Map(LowCardinality(String), String)')) AS exception,
+    coalesce(nullIf(attribute['http.response.status_code'], ''), nullIf(attribute['http.status_code'], ''), nullIf(attribute['rpc.grpc.status_code'], ''), '') AS code,
+    coalesce(nullIf(attribute['messaging.rabbitmq.destination.routing_key'], ''), nullIf(attribute['messaging.destination.name'], ''), attribute['messaging.destination']) AS target,
+    if(failed, '', OrderStatus) AS reached
+SELECT
+    if(OrderId != '', OrderId, joined.order_id) AS order_id,
+    Timestamp AS at,
+    lower(hex(cityHash64(TraceId, SpanId, SpanKind))) AS event_id,
+    transform(ServiceName, {services:Array(String)}, {systems:Array(String)}, ServiceName) AS system,
+    multiIf(failed, 'error', reached != '', 'status', SpanKind = 'Producer', 'send', SpanKind = 'Consumer', 'receive', SpanKind = 'Client', 'call', 'operation') AS kind,
+    SpanKind AS span_kind,
+    SpanName AS name,
+    reached AS status,
+    transform(reached, {statuses:Array(String)}, {ranks:Array(UInt16)}, toUInt16(0)) AS rank,
+    Duration AS duration_ns,
+    code AS response_code,
+    TraceId AS trace_id,
+    SpanId AS span_id,
+    ParentSpanId AS parent_span_id,
+    MessageId AS message_id,
+    target AS destination,
+    if(SpanKind = 'Consumer', coalesce(nullIf(attribute['messaging.rabbitmq.queue'], ''), nullIf(attribute['messaging.consumer.group.name'], ''), splitByChar(':', attribute['messaging.destination.name'])[3]), '') AS queue,
+    coalesce(nullIf(attribute['peer.service'], ''), nullIf(attribute['server.address'], ''), nullIf(attribute['net.peer.name'], ''), '') AS peer,
+    if(failed, coalesce(nullIf(exception['exception.type'], ''), nullIf(attribute['exception.type'], ''), nullIf(attribute['error.type'], ''), ''), '') AS error_type,
+    if(failed, substring(coalesce(nullIf(exception['exception.message'], ''), nullIf(StatusMessage, ''), nullIf(attribute['exception.message'], ''), ''), 1, 2000), '') AS error_message,
+    if(failed, substring(exception['exception.stacktrace'], 1, 32000), '') AS error_stack,
+    if(failed, coalesce(nullIf(attribute['error.code'], ''), nullIf(attribute['order.error.code'], ''), nullIf(exception['error.code'], ''), ''), '') AS error_code,
+    if(OrderId != '', OrderIdBy, if(joined.order_id != '', 'trace', '')) AS joined_by,
+    toFloat32(multiIf(joined_by = 'attribute', 1, joined_by = 'pattern', 0.95, joined_by = 'trace', 0.9, 0)) AS confidence,
+    inserted_at
+FROM otel_traces
+LEFT JOIN
+(
+    SELECT trace_id, any(trace_orders.order_id) AS order_id
+    FROM trace_orders
+    WHERE trace_id IN (SELECT TraceId FROM otel_traces WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId = '')
+    GROUP BY trace_id
+    HAVING uniqExact(trace_orders.order_id) = 1
+) AS joined ON joined.trace_id = otel_traces.TraceId
+WHERE inserted_at IN ({groups:Array(DateTime64(3))})
+    AND (OrderStatus != '' OR StatusCode = 'Error' OR SpanKind IN ('Server', 'Producer', 'Consumer') OR SpanKind = 'Client')
+    -- databases and acknowledgements say nothing of an order unless they fail
+    AND (failed OR SpanKind != 'Client' OR (attribute['db.system'] = '' AND attribute['db.system.name'] = '' AND attribute['messaging.system'] = ''))
+    -- an order that a system does not know is not an order
+    AND NOT (OrderIdBy = 'pattern' AND code = '404')
