@@ -1,0 +1,1 @@
+"""Alexandrite, the reference company: Shop, MES, CRM and a carrier over a real RabbitMQ, with faults on demand."""
