@@ -1,0 +1,1 @@
+"""JSON for machines: orders under `/api/v1`, metrics and health. Pages for people are in `web`."""

@@ -1,0 +1,60 @@
+"""Assembles the API: `/api/v1`, `/metrics`, `/healthz`, `/readyz`. Everything it needs comes in as an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fastapi import FastAPI
+
+from .. import __version__
+from ..metrics import Metrics
+from ..orders.reader import OrderReader
+from ..settings import Settings
+from .guard import Guard
+from .operations import build_operations
+from .orders import build_orders
+from .problems import Problem, add_problem_answers
+
+Readiness = Callable[[], tuple[bool, str]]
+
+
+def build_api(
+    reader: OrderReader,
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Readiness,
+    addresses: Callable[[], Mapping[str, str]] | None = None,
+) -> FastAPI:
+    """The API as an ASGI application with full paths.
+
+    `readiness` says whether we can serve now, and if not, why. `addresses` gives what the receivers really listen on
+    (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0.
+    """
+    app = FastAPI(
+        title="ordertrace",
+        summary="Where is an order, why is it stuck, what was lost, who is next",
+        description="Times are RFC 3339 in UTC, durations are seconds, errors are problem+json (RFC 9457).",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(build_orders(reader, settings))
+    app.include_router(build_operations(settings, metrics, readiness, addresses))
+    add_problem_answers(app)
+    app.add_middleware(Guard)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Adds the schema that all error answers refer to; no route returns it as its own result."""
+    build = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = build()
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,367 @@
+"""The JSON of `/api/v1`: response models, and pure conversions from the model's objects. No store, no clock.
+
+Times are RFC 3339 in UTC, durations seconds; what is not known is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from ..model import board as board_model
+from ..model import flow as flow_model
+from ..model import order as order_model
+
+Sentence = Callable[[order_model.Diagnosis, order_model.Order], str]
+
+State = Literal["open", "stuck", "failed", "closed", "cancelled"]
+
+
+class NextStep(BaseModel):
+    """What is expected next."""
+
+    status: str
+    system: str
+    due_at: datetime | None
+
+
+class Diagnosis(BaseModel):
+    """Why an order does not move; `text` is the same in a sentence, in the reader's language."""
+
+    kind: str
+    text: str
+    since: datetime
+    system: str
+    confidence: float
+    evidence: list[str] = Field(description="Ids of events, in the order in which they speak")
+
+
+class StatusView(BaseModel):
+    """The furthest status that a system has shown."""
+
+    status: str
+    at: datetime
+    inferred: bool = Field(description="The system said nothing itself; another one told of it")
+
+
+class Order(BaseModel):
+    """An order as it stands now."""
+
+    id: str
+    state: State
+    status: str
+    status_since: datetime
+    system: str = Field(description="Where the order is: the system expected to act next, or that ended it")
+    owner: str
+    started_at: datetime
+    last_seen_at: datetime
+    closed_at: datetime | None
+    age_seconds: float
+    deadline_at: datetime | None
+    deadline_seconds: float | None
+    next: NextStep | None
+    diagnosis: Diagnosis | None
+    statuses: dict[str, StatusView] = Field(description="Each system's own view")
+
+
+class ErrorDetail(BaseModel):
+    """An exception or failed answer."""
+
+    type: str
+    message: str
+    stack: str
+
+
+class Event(BaseModel):
+    """One fact about an order, and how it was found to belong to it."""
+
+    id: str
+    at: datetime
+    system: str
+    kind: str
+    status: str | None
+    name: str
+    duration_seconds: float
+    response_code: str | None
+    trace_id: str | None
+    span_id: str | None
+    message_id: str | None
+    queue: str | None
+    error: ErrorDetail | None
+    joined_by: str
+    confidence: float
+
+
+class Message(BaseModel):
+    """A message about an order, as far as its life is known."""
+
+    message_id: str | None
+    exchange: str | None
+    routing_key: str | None
+    queue: str | None
+    published_at: datetime | None
+    delivered_at: datetime | None
+    settled_at: datetime | None
+    state: str
+    verdict: str | None
+
+
+class Trace(BaseModel):
+    """A trace that served an order."""
+
+    trace_id: str
+    started_at: datetime
+    duration_seconds: float
+    systems: list[str]
+    spans: int
+    errors: int
+
+
+class OrderTimeline(Order):
+    """An order with everything that is known about it."""
+
+    events: list[Event]
+    messages: list[Message]
+    traces: list[Trace]
+
+
+class OrderList(BaseModel):
+    """One page of orders; `next` is the cursor of the page after it, `counts` are over all pages, by state."""
+
+    orders: list[Order]
+    next: str | None
+    counts: dict[str, int]
+
+
+class Step(BaseModel):
+    """A status of the flow, who brings it about, what may follow and until when."""
+
+    status: str
+    system: str
+    next: list[str]
+    deadline_seconds: float | None
+
+
+class System(BaseModel):
+    """A participant of the flow; a closed one sends no telemetry of its own."""
+
+    name: str
+    title: str
+    services: list[str]
+    closed: bool
+    owner: str
+
+
+class Flow(BaseModel):
+    """The expected life of an order."""
+
+    steps: list[Step]
+    systems: list[System]
+    deadline_seconds: float
+    closed: list[str]
+    cancelled: list[str]
+
+
+class Coverage(BaseModel):
+    """How much of a system's recent telemetry can be used."""
+
+    spans: int
+    with_order: int
+    with_message_id: int
+    errors: int
+    errors_without_stack: int
+
+
+class SystemSight(BaseModel):
+    """How well a system is seen."""
+
+    name: str
+    title: str
+    closed: bool
+    owner: str
+    last_seen_at: datetime | None
+    lag_seconds: float | None = Field(description="How late its telemetry usually is")
+    coverage: Coverage
+
+
+class SystemList(BaseModel):
+    """All systems, seen or expected."""
+
+    systems: list[SystemSight]
+
+
+class Receivers(BaseModel):
+    """Where telemetry is taken, as host:port."""
+
+    otlp_grpc: str
+    otlp_http: str
+
+
+class Intake(BaseModel):
+    """What came in since the start, and what of it waits to be stored. Everything sent is stored and judged when
+    `queued_bytes` is 0 and `sweeps` has grown by two since.
+    """
+
+    receivers: Receivers
+    spans_received: int
+    spans_stored: int
+    spans_refused: int
+    queued_bytes: int
+    sweeps: int
+
+
+def to_order(order: order_model.Order, sentence: Sentence) -> Order:
+    """An order as the list shows it; `sentence` words its diagnosis."""
+    return Order(
+        id=order.id,
+        state=order.state.value,
+        status=order.status,
+        status_since=_utc(order.status_since),
+        system=order.system,
+        owner=order.owner,
+        started_at=_utc(order.started_at),
+        last_seen_at=_utc(order.last_seen_at),
+        closed_at=_utc_or_none(order.closed_at),
+        age_seconds=order.age_seconds,
+        deadline_at=_utc_or_none(order.deadline_at),
+        deadline_seconds=order.deadline_seconds,
+        next=order.next
+        and NextStep(status=order.next.status, system=order.next.system, due_at=_utc_or_none(order.next.due_at)),
+        diagnosis=order.diagnosis and to_diagnosis(order.diagnosis, sentence(order.diagnosis, order)),
+        statuses={
+            name: StatusView(status=view.status, at=_utc(view.at), inferred=view.inferred)
+            for name, view in order.statuses.items()
+        },
+    )
+
+
+def to_diagnosis(diagnosis: order_model.Diagnosis, text: str) -> Diagnosis:
+    """A diagnosis with its sentence."""
+    return Diagnosis(
+        kind=diagnosis.kind.value,
+        text=text,
+        since=_utc(diagnosis.since),
+        system=diagnosis.system,
+        confidence=diagnosis.confidence,
+        evidence=list(diagnosis.evidence),
+    )
+
+
+def to_timeline(timeline: order_model.OrderTimeline, sentence: Sentence) -> OrderTimeline:
+    """Everything about one order."""
+    return OrderTimeline(
+        **dict(to_order(timeline.order, sentence)),
+        events=[to_event(event) for event in timeline.events],
+        messages=[to_message(message) for message in timeline.messages],
+        traces=[to_trace(trace) for trace in timeline.traces],
+    )
+
+
+def to_event(event: order_model.OrderEvent) -> Event:
+    """One fact of a timeline."""
+    error = event.error
+    return Event(
+        id=event.id,
+        at=_utc(event.at),
+        system=event.system,
+        kind=event.kind.value,
+        status=event.status or None,
+        name=event.name,
+        duration_seconds=event.duration_seconds,
+        response_code=event.response_code or None,
+        trace_id=event.trace_id or None,
+        span_id=event.span_id or None,
+        message_id=event.message_id or None,
+        queue=event.queue or None,
+        error=error and ErrorDetail(type=error.type, message=error.message, stack=error.stack),
+        joined_by=event.joined_by.value,
+        confidence=event.confidence,
+    )
+
+
+def to_message(message: order_model.Message) -> Message:
+    """One message of a timeline."""
+    return Message(
+        message_id=message.message_id or None,
+        exchange=message.exchange or None,
+        routing_key=message.routing_key or None,
+        queue=message.queue or None,
+        published_at=_utc_or_none(message.published_at),
+        delivered_at=_utc_or_none(message.delivered_at),
+        settled_at=_utc_or_none(message.settled_at),
+        state=message.state,
+        verdict=message.verdict or None,
+    )
+
+
+def to_trace(trace: order_model.TraceSummary) -> Trace:
+    """One trace of a timeline."""
+    return Trace(
+        trace_id=trace.trace_id,
+        started_at=_utc(trace.started_at),
+        duration_seconds=trace.duration_seconds,
+        systems=list(trace.systems),
+        spans=trace.spans,
+        errors=trace.errors,
+    )
+
+
+def to_list(page: order_model.OrderPage, sentence: Sentence) -> OrderList:
+    """One page of orders."""
+    orders = [to_order(order, sentence) for order in page.orders]
+    return OrderList(orders=orders, next=page.next_cursor, counts=dict(page.counts))
+
+
+def to_flow(flow: flow_model.Flow) -> Flow:
+    """The flow in force."""
+    return Flow(
+        steps=[
+            Step(status=step.status, system=step.system, next=list(step.next), deadline_seconds=_seconds(step.deadline))
+            for step in flow.steps
+        ],
+        systems=[
+            System(name=s.name, title=s.title, services=list(s.services), closed=s.closed, owner=s.owner)
+            for s in flow.systems
+        ],
+        deadline_seconds=flow.deadline.total_seconds(),
+        closed=sorted(flow.closed),
+        cancelled=sorted(flow.cancelled),
+    )
+
+
+def to_systems(sights: Iterable[board_model.SystemSight]) -> SystemList:
+    """All systems and how well they are seen."""
+    return SystemList(systems=[_to_sight(sight) for sight in sights])
+
+
+def _to_sight(sight: board_model.SystemSight) -> SystemSight:
+    return SystemSight(
+        name=sight.name,
+        title=sight.title,
+        closed=sight.closed,
+        owner=sight.owner,
+        last_seen_at=_utc_or_none(sight.last_seen_at),
+        lag_seconds=sight.lag_seconds,
+        coverage=Coverage(
+            spans=sight.spans,
+            with_order=sight.with_order,
+            with_message_id=sight.with_message_id,
+            errors=sight.errors,
+            errors_without_stack=sight.errors_without_stack,
+        ),
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+def _utc_or_none(at: datetime | None) -> datetime | None:
+    return at and at.astimezone(UTC)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()

@@ -1,0 +1,71 @@
+"""For those who run ordertrace: metrics, health, and how far the intake is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from ..metrics import Metrics
+from ..settings import Settings
+from . import models
+from .problems import problem_responses, refuse_parameters, to_problem
+
+
+class Health(BaseModel):
+    """Being there to answer is the health that can be answered for."""
+
+    status: str
+
+
+def build_operations(
+    settings: Settings,
+    metrics: Metrics,
+    readiness: Callable[[], tuple[bool, str]],
+    addresses: Callable[[], Mapping[str, str]] | None,
+) -> APIRouter:
+    """The routes that look at the process itself."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus's text format")
+    async def get_metrics() -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/healthz", summary="The process answers")
+    async def get_health() -> Health:
+        return Health(status="ok")
+
+    @router.get("/readyz", responses=problem_responses(503), response_model=Health, summary="It can serve now")
+    async def get_readiness() -> JSONResponse:
+        ready, reason = readiness()
+        if ready:
+            return JSONResponse({"status": "ready"})
+        return to_problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"Retry-After": "1"})
+
+    @router.get("/api/v1/intake", responses=problem_responses(400), summary="What came in, and what of it waits")
+    async def get_intake(request: Request) -> models.Intake:
+        refuse_parameters(request)
+        told = addresses() if addresses else {}
+        return models.Intake(
+            receivers=models.Receivers(
+                otlp_grpc=told.get("otlp_grpc", settings.listen.otlp_grpc),
+                otlp_http=told.get("otlp_http", settings.listen.otlp_http),
+            ),
+            spans_received=_total(metrics.registry, "ordertrace_spans_received_total"),
+            spans_stored=_total(metrics.registry, "ordertrace_spans_stored_total"),
+            spans_refused=_total(metrics.registry, "ordertrace_spans_refused_total"),
+            queued_bytes=_total(metrics.registry, "ordertrace_journal_queued_bytes"),
+            sweeps=_total(metrics.registry, "ordertrace_sweep_seconds_count"),
+        )
+
+    return router
+
+
+def _total(registry: CollectorRegistry, sample: str) -> int:
+    """One sample of the registry, over all its labels."""
+    return int(sum(one.value for family in registry.collect() for one in family.samples if one.name == sample))
