@@ -47,7 +47,7 @@ class StoreSettings(Section):
     url: str = "chdb://./ordertrace-data"
     connections: int = Field(4, ge=2, le=64)
     query_seconds_max: float = Field(20.0, gt=0)
-    result_rows_max: int = Field(200_000, ge=1000)
+    result_rows_max: int = Field(500_000, ge=1000)
     engine_memory_bytes_max: int = Field(700_000_000, ge=100_000_000)
 
 
@@ -173,6 +173,7 @@ class SweepSettings(Section):
     lag_max: Duration = timedelta(seconds=30)
     settle: Duration = timedelta(seconds=3)
     orders_max: int = Field(5_000, ge=10)
+    open_orders_max: int = Field(200_000, ge=1_000)
 
 
 class AccessSettings(Section):

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..model.board import Dot, Figure, StepColumn
 from ..model.flow import Flow, Step
+from ..model.order import OrderState
 
 TREND_HOURS = 24
 _DOTS_A_COLUMN = 60
@@ -33,19 +34,27 @@ def build_figures(counts: Mapping[str, int], hours: Sequence[Row]) -> tuple[Figu
     )
 
 
+def build_counts(rows: Sequence[Row]) -> dict[str, int]:
+    """Orders by state, every state named, from the rows of `build_columns`."""
+    counts = dict.fromkeys(OrderState, 0)
+    for state, _, _, orders, *_ in rows:
+        counts[OrderState(state)] += orders
+    return {state.value: count for state, count in counts.items()}
+
+
 def build_columns(rows: Sequence[Row], flow: Flow) -> tuple[StepColumn, ...]:
-    """A column for each step that does not end an order, from rows (status, tenth, orders, late, [(used, id, state)…])."""
+    """A column for each step that does not end an order, from rows (state, status, tenth, orders, late, [(used, id)…])."""
     by_status: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        by_status[row[0]].append(row)
+        by_status[row[1]].append(row)
     return tuple(_column(step, by_status[step.status], flow) for step in flow.steps if not flow.is_end(step.status))
 
 
 def _column(step: Step, rows: Sequence[Row], flow: Flow) -> StepColumn:
-    dots = sorted((Dot(name, used, state) for row in rows for used, name, state in row[4]), key=lambda dot: -dot.used)
+    dots = sorted((Dot(name, used, row[0]) for row in rows for used, name in row[5]), key=lambda dot: -dot.used)
     density = [0] * _TENTHS
     for row in rows:
-        density[row[1]] += row[2]
+        density[row[2]] += row[3]
     for dot in dots[:_DOTS_A_COLUMN]:
         density[max(0, min(_TENTHS - 1, int(dot.used * 10)))] -= 1
     following = flow.successor(step.status)
@@ -54,8 +63,8 @@ def _column(step: Step, rows: Sequence[Row], flow: Flow) -> StepColumn:
         system=step.system,
         waits_for=following.system if following else "",
         next_status=following.status if following else "",
-        count=sum(row[2] for row in rows),
-        late=sum(row[3] for row in rows),
+        count=sum(row[3] for row in rows),
+        late=sum(row[4] for row in rows),
         dots=tuple(dots[:_DOTS_A_COLUMN]),
         density=tuple(max(0, count) for count in density),
     )

@@ -1,4 +1,5 @@
-"""Fetches evidence and has it judged: what pages, API and command line ask about orders. Keeps nothing."""
+"""Fetches evidence and has it judged: what pages, API and command line ask about orders. Keeps nothing but
+the board, for a second."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ from ..model.flow import Flow
 from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
-from .board import TREND_HOURS, build_columns, build_figures
+from .board import TREND_HOURS, build_columns, build_counts, build_figures
 from .clock import EventClock
 from .state import build_order
 from .timeline import build_events, build_messages
 
 _DOTS_A_TENTH = 40
 _ATTENTION = 50
+_BOARD_AGE_MAX = timedelta(seconds=1)
 
 
 class OrderReader:
@@ -30,6 +32,8 @@ class OrderReader:
         self._orders = OrderStore(store, flow)
         self._clock = clock
         self._watching_since: datetime | None = None
+        self._board: Board | None = None
+        self._board_lock = asyncio.Lock()
 
     async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
         """Everything about one order. Raises NotFound if nothing was ever heard of it."""
@@ -51,13 +55,20 @@ class OrderReader:
         return OrderPage(await self._build_orders(ids, now), cursor, counts)
 
     async def get_board(self, now: datetime) -> Board:
-        """Key figures, what needs attention and the open orders by step, as of `now`."""
-        counts, columns, hours, attention = await asyncio.gather(
-            self._orders.count_by_state(OrderFilter(), now),
-            self._orders.columns(now, _DOTS_A_TENTH),
-            self._orders.figures(now, TREND_HOURS),
-            self._find_attention(now),
+        """Key figures, what needs attention and the open orders by step, at most a second old.
+
+        However many people look, the store is asked once a second.
+        """
+        async with self._board_lock:
+            if self._board is None or not timedelta() <= now - self._board.at < _BOARD_AGE_MAX:
+                self._board = await self._build_board(now)
+            return self._board
+
+    async def _build_board(self, now: datetime) -> Board:
+        columns, hours, attention = await asyncio.gather(
+            self._orders.columns(now, _DOTS_A_TENTH), self._orders.figures(now, TREND_HOURS), self._find_attention(now)
         )
+        counts = build_counts(columns)
         return Board(
             at=now,
             figures=build_figures(counts, hours),

@@ -61,7 +61,7 @@ class OrderStore:
     async def find_ids(self, query: OrderFilter, now: datetime) -> tuple[list[str], str | None]:
         """One page of order ids and the cursor of the next one. Raises Invalid for a cursor that is not ours."""
         offset = _offset(query.cursor)
-        parameters = self._states(now) | _filters(query)
+        parameters = self._states(now, query) | _filters(query)
         rows = await self._store.query("find_orders", parameters | {"limit": query.limit + 1, "offset": offset})
         ids = [row[0] for row in rows[: query.limit]]
         return ids, str(offset + query.limit) if len(rows) > query.limit else None
@@ -72,7 +72,7 @@ class OrderStore:
         return {state.value: 0 for state in OrderState} | {row[0]: row[1] for row in rows}
 
     async def columns(self, now: datetime, dots: int) -> Sequence[Row]:
-        """(status, tenth of the deadline, orders, late, [(used, order id, state)…]) over all open orders."""
+        """(state, status, tenth of the deadline, orders, late, [(used, order id)…]) over all orders."""
         return await self._store.query("board_columns", self._states(now) | {"dots": dots})
 
     async def figures(self, now: datetime, hours: int) -> Sequence[Row]:
@@ -108,9 +108,9 @@ class OrderStore:
             for row in rows
         )
 
-    async def changed_since(self, since: datetime, limit: int) -> list[OrderGlance]:
-        """Orders about which facts were stored since a moment."""
-        return [_glance(row) for row in await self._store.query("changed_orders", {"since": since, "limit": limit})]
+    async def changed(self, groups: Sequence[datetime]) -> list[OrderGlance]:
+        """Orders about which the groups with these times of insertion said something."""
+        return [_glance(row) for row in await self._store.query("changed_orders", {"groups": list(groups)})]
 
     async def unfinished(self, limit: int) -> list[OrderGlance]:
         """Orders that have not ended."""
@@ -137,7 +137,7 @@ class OrderStore:
         ]
         await self._store.insert("findings", columns, [_finding_row(finding, now) for finding in findings])
 
-    def _states(self, now: datetime) -> dict[str, object]:
+    def _states(self, now: datetime, query: OrderFilter | None = None) -> dict[str, object]:
         flow = self._flow
         successors = {step.status: flow.successor(step.status) for step in flow.steps}
         return {
@@ -147,6 +147,7 @@ class OrderStore:
             "flow_deadline": _ns(flow.deadline),
             "closed_rank": len(flow.steps) + 1,
             "cancelled_rank": len(flow.steps) + 2,
+            "in_trouble": query is not None and query.state in ("stuck", "failed"),
             "now": int(now.timestamp() * 1e9),
             "systems": [system.name for system in flow.systems],
             "owners": [system.owner for system in flow.systems],

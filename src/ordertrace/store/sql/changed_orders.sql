@@ -1,5 +1,5 @@
--- Orders about which facts were stored since a moment, as they stand now; no rows of more orders than the limit.
--- since: time of insertion; limit
+-- Orders about which some groups of spans said something, as they stand now.
+-- groups: the groups' times of insertion
 SELECT
     order_id,
     toUnixTimestamp64Nano(min(started_at)) AS started_ns,
@@ -9,6 +9,5 @@ SELECT
     maxMap(views) AS seen_by,
     toUnixTimestamp64Nano(max(last_error_at)) AS error_ns
 FROM orders
-WHERE order_id IN (SELECT order_id FROM order_events WHERE inserted_at >= {since:DateTime64(3)})
+WHERE order_id IN (SELECT order_id FROM order_events WHERE inserted_at IN ({groups:Array(DateTime64(3))}))
 GROUP BY order_id
-LIMIT {limit:UInt32}

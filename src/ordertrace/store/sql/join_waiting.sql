@@ -1,7 +1,7 @@
 -- Facts that waited get the order that their trace has named in just inserted groups.
 -- groups: the groups' times of insertion
 INSERT INTO order_events
-SELECT waiting.* REPLACE (named.order_id AS order_id, 'trace' AS joined_by, toFloat32(0.9) AS confidence, now64(3) AS inserted_at)
+SELECT waiting.* REPLACE (named.order_id AS order_id, 'trace' AS joined_by, toFloat32(0.9) AS confidence, arrayMax({groups:Array(DateTime64(3))}) AS inserted_at)
 FROM waiting_events AS waiting
 INNER JOIN
 (

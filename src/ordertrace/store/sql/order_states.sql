@@ -1,7 +1,7 @@
 -- Every order as it stands: one row an order, from what is known at a glance and what the sweep found.
 -- statuses, waits_for, step_deadlines: the flow's statuses, the system each waits for, its deadline in ns (0: none of its own);
 -- flow_deadline: ns allowed for a whole order; closed_rank, cancelled_rank: ranks that end an order; now: ns since 1970;
--- systems, owners: system names and who answers for them
+-- systems, owners: system names and who answers for them; in_trouble: only orders that the sweep holds something against
 SELECT
     order_id,
     started_ns,
@@ -24,6 +24,7 @@ FROM
         toUnixTimestamp64Nano(max(last_seen_at)) AS seen_ns,
         max(furthest) AS furthest
     FROM orders
+    WHERE NOT {in_trouble:Bool} OR order_id IN (SELECT order_id FROM findings FINAL WHERE state != '')
     GROUP BY order_id
 ) AS known
 LEFT JOIN (SELECT order_id, state, kind FROM findings FINAL WHERE state != '') AS found USING (order_id)

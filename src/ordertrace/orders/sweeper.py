@@ -1,0 +1,195 @@
+"""Finds what is wrong with open orders by itself, within a second of the moment at which it can be known.
+
+The only part of `orders` with a clock. It is told which groups of telemetry have been worked in, takes over what changed,
+looks at the orders that are due, and writes what it found; the judgement itself is in `state` and `diagnosis`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from ..errors import OrdertraceError
+from ..metrics import Metrics
+from ..model.flow import Flow
+from ..model.order import DiagnosisKind, Order, OrderState
+from ..settings import SweepSettings
+from ..store.orders import Finding, OrderGlance, OrderStore
+from ..store.store import Store
+from .clock import EventClock
+from .state import build_order
+from .timeline import build_events
+from .watchlist import Watchlist
+
+_log = structlog.get_logger(__name__)
+_GAUGES_EVERY_SECONDS = 5.0
+_GROUPS_A_QUERY = 8
+_ORDERS_A_QUERY = 200
+_TROUBLE = (OrderState.STUCK, OrderState.FAILED)
+
+
+class Sweeper:
+    """Watches all open orders of one flow. `tell` it of stored groups, `run` it in a task."""
+
+    def __init__(self, store: Store, flow: Flow, clock: EventClock, metrics: Metrics, settings: SweepSettings) -> None:
+        self._store = store
+        self._orders = OrderStore(store, flow)
+        self._flow = flow
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+        self._watchlist = Watchlist(
+            flow, settings.lag_max.total_seconds(), settings.settle.total_seconds(), settings.open_orders_max
+        )
+        self._findings: dict[str, Finding] = {}
+        self._told: list[datetime] = []
+        self._gauges_at = 0.0
+
+    def tell(self, groups: Sequence[datetime]) -> None:
+        """Groups of spans with these times of insertion have become order events."""
+        self._told.extend(groups)
+
+    async def start(self) -> None:
+        """Takes over the open orders and the findings that the store holds. Raises as `Store.query` does."""
+        self._findings = await self._orders.findings()
+        for glance in await self._orders.unfinished(self._settings.open_orders_max):
+            self._watch(glance)
+
+    async def run(self) -> None:
+        """Sweeps until cancelled; a sweep that fails is logged and tried again."""
+        while True:
+            try:
+                await self.sweep(datetime.now(UTC))
+            except OrdertraceError as error:
+                _log.error("sweep failed", reason=str(error))
+            await asyncio.sleep(self._settings.interval.total_seconds())
+
+    async def sweep(self, now: datetime) -> None:
+        """One look at everything that changed or is due."""
+        started = time.perf_counter()
+        await self._take_over_changes(now)
+        until = self._clock.complete_until(now)
+        due = self._watchlist.take_due(int(until.timestamp() * 1e9), self._settings.orders_max)
+        for first in range(0, len(due), _ORDERS_A_QUERY):
+            await self._look_at(due[first : first + _ORDERS_A_QUERY], until, now)
+        if time.monotonic() - self._gauges_at >= _GAUGES_EVERY_SECONDS:
+            self._gauges_at = time.monotonic()
+            self._set_gauges(now)
+        self._metrics.sweep_seconds.observe(time.perf_counter() - started)
+
+    async def _take_over_changes(self, now: datetime) -> None:
+        late_max = int(self._settings.lag_max / timedelta(milliseconds=1))
+        while groups := self._told[:_GROUPS_A_QUERY]:
+            for service, lag_ms in await self._store.query("service_lags", {"groups": groups, "late_max": late_max}):
+                self._clock.hear(self._flow.system_of_service.get(service, service), now, lag_ms / 1000)
+            for glance in await self._orders.changed(groups):
+                self._watch(glance)
+            del self._told[: len(groups)]
+        await self._clear([order_id for order_id in self._findings if order_id not in self._watchlist], now)
+
+    def _watch(self, glance: OrderGlance) -> None:
+        before = self._watchlist.get(glance.order_id)
+        if before and before.rank < glance.rank:
+            self._observe_step(before.status, before.since_ns, glance, before.breached)
+        if before and glance.rank > len(self._flow.steps):
+            outcome = "cancelled" if glance.status in self._flow.cancelled else "closed"
+            self._metrics.order_duration.labels(outcome).observe((glance.since_ns - glance.started_ns) / 1e9)
+        if not self._watchlist.note(glance):
+            self._metrics.limits_hit.labels("open_orders").inc()
+        if (watched := self._watchlist.get(glance.order_id)) and (finding := self._findings.get(glance.order_id)):
+            watched.state = finding.state
+
+    def _observe_step(self, status: str, since_ns: int, glance: OrderGlance, breached: bool) -> None:
+        """The time of a step that is surely over: its successor is where the order is now."""
+        successor = self._flow.successor(status)
+        if not successor or successor.status != glance.status:
+            return
+        seconds = (glance.since_ns - since_ns) / 1e9
+        self._metrics.step_duration.labels(status, successor.system).observe(seconds)
+        step = self._flow.step(status)
+        if step and step.deadline and seconds > step.deadline.total_seconds() and not breached:
+            self._metrics.deadline_breaches.labels(status, successor.system).inc()
+
+    async def _look_at(self, order_ids: Sequence[str], until: datetime, now: datetime) -> None:
+        found = await self._orders.find_events(order_ids)
+        changed: list[Finding] = []
+        for order_id in order_ids:
+            if order_id in found:
+                order = build_order(order_id, build_events(found[order_id]), self._flow, until)
+                changed += self._compare(order, now)
+            self._watchlist.review_after(order_id, int(until.timestamp() * 1e9))
+        await self._save(changed, now)
+
+    def _compare(self, order: Order, now: datetime) -> list[Finding]:
+        """The finding to write where this look says something else than the last one."""
+        watched, before = self._watchlist.get(order.id), self._findings.get(order.id)
+        if watched:
+            watched.state = order.state.value
+        if order.state not in _TROUBLE:
+            return [Finding(order.id, "", None, now)] if before else []
+        if before and (before.state, before.diagnosis) == (order.state.value, order.diagnosis):
+            return []
+        if before is None:
+            self._count(order, now)
+        return [Finding(order.id, order.state.value, order.diagnosis, before.detected_at if before else now)]
+
+    def _count(self, order: Order, now: datetime) -> None:
+        watched, why = self._watchlist.get(order.id), order.diagnosis
+        if why is None:
+            return
+        graces = {
+            DiagnosisKind.PROCESSING_ERROR: self._flow.error_grace,
+            DiagnosisKind.TRANSFER_ERROR: self._flow.error_grace,
+            DiagnosisKind.STATUS_MISMATCH: self._flow.mismatch_grace,
+        }
+        knowable = why.since + graces.get(why.kind, timedelta())
+        self._metrics.detection_delay.labels(why.kind.value).observe(max(0.0, (now - knowable).total_seconds()))
+        if why.kind is DiagnosisKind.TRANSFER_ERROR:
+            self._metrics.integration_errors.labels(why.system, why.facts.get("target", "")).inc()
+        if watched and why.kind is DiagnosisKind.TOO_SLOW and not watched.breached:
+            watched.breached = True
+            self._metrics.deadline_breaches.labels(order.status, order.system).inc()
+
+    async def _clear(self, order_ids: Sequence[str], now: datetime) -> None:
+        await self._save([Finding(order_id, "", None, now) for order_id in order_ids], now)
+
+    async def _save(self, findings: Sequence[Finding], now: datetime) -> None:
+        if not findings:
+            return
+        await self._orders.save_findings(findings, now)
+        for finding in findings:
+            if finding.state:
+                self._findings[finding.order_id] = finding
+            else:
+                self._findings.pop(finding.order_id, None)
+
+    def _set_gauges(self, now: datetime) -> None:
+        waits_for = {step.status: (self._flow.successor(step.status) or step).system for step in self._flow.steps}
+        orders: Counter[tuple[str, str, str]] = Counter()
+        oldest: dict[tuple[str, str], int] = {}
+        for watched in self._watchlist:
+            place = (watched.status, waits_for.get(watched.status, ""))
+            orders[watched.state, *place] += 1
+            oldest[place] = min(oldest.get(place, watched.started_ns), watched.started_ns)
+        stuck = Counter(self._place_of(order_id, finding, waits_for) for order_id, finding in self._findings.items())
+        for gauge in (self._metrics.orders, self._metrics.orders_stuck, self._metrics.oldest_open_order):
+            gauge.clear()
+        for labels, count in orders.items():
+            self._metrics.orders.labels(*labels).set(count)
+        for labels, count in stuck.items():
+            self._metrics.orders_stuck.labels(*labels).set(count)
+        for place, started_ns in oldest.items():
+            self._metrics.oldest_open_order.labels(*place).set(max(0.0, now.timestamp() - started_ns / 1e9))
+        for system in self._clock.systems():
+            if heard := self._clock.last_heard(system):
+                self._metrics.source_last_seen.labels(system).set((now - heard).total_seconds())
+
+    def _place_of(self, order_id: str, finding: Finding, waits_for: dict[str, str]) -> tuple[str, str, str]:
+        watched = self._watchlist.get(order_id)
+        status = watched.status if watched else ""
+        return status, waits_for.get(status, ""), finding.diagnosis.kind.value if finding.diagnosis else ""
