@@ -1,0 +1,126 @@
+"""Privacy rules as SQL expressions, so that what must not be kept never becomes a row. Pure text; nothing is run here.
+
+What can be told from a value (an e-mail address, a phone or card number) is replaced by a mark wherever it stands.
+What cannot (a customer's name) is dropped by its attribute's key. Patterns are in the syntax that RE2 and the
+engine's search for many patterns at once share.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..settings import PrivacySettings
+
+_WIDE = "\u00a0\u2011"  # the space and the hyphen that do not break a line
+# What people and URLs put between the digits of a phone number.
+_GAP = rf"(?:[ ().\-+{_WIDE}]|%20|%28|%29|%2D|%C2%A0){{0,3}}"
+# What may stand before a bare number: not a letter, digit, decimal point or hyphen, which would make it part of an id.
+_BEFORE = r"(^|[^0-9A-Za-z.%\-]|%[0-9A-Fa-f]{2})"
+
+_EMAIL = r"(?:[\pL\pN._+\-]|%2[Bb])*[\pL\pN_+\-](?:@|%40)(?:[\pL\pN\-]+\.)+(?:\pL{2,}|xn--[0-9A-Za-z\-]+)"
+# + and 10 to 15 digits.
+_PHONE = rf"(?:\+|%2[Bb]){_GAP}[1-9](?:{_GAP}[0-9]){{9,14}}\b"
+# 8 or 7 and (9xx), as Russian mobile phones are written inside the country.
+_PHONE_RUSSIAN = rf"{_BEFORE}[78]{_GAP}9[0-9]{{2}}{_GAP}[0-9]{{3}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}\b"
+# Four groups of four, and three more in long ones; fifteen digits for American Express. The check digit decides.
+_CARD_GAP = rf"(?:[ \-+{_WIDE}]|%20|%C2%A0)"
+_CARD = (
+    rf"(?:[2-6][0-9]{{3}}(?:{_CARD_GAP}?[0-9]{{4}}){{3}}(?:{_CARD_GAP}[0-9]{{3}})?"
+    rf"|3[47][0-9]{{2}}{_CARD_GAP}?[0-9]{{6}}{_CARD_GAP}?[0-9]{{5}})"
+)
+_CARD_BOUNDED = rf"(?:^|[^0-9A-Za-z.%]|%[0-9A-Fa-f]{{2}}){_CARD}\b"
+# What every text that these patterns match also matches. The search for many patterns at once refuses counted repetition,
+# and a false alarm costs only the exact look.
+_GAPS = rf"(?:[ ().\-+{_WIDE}]|%20|%28|%29|%2D|%C2%A0)*"
+_SUSPECTS = {
+    "email": (r"(?:@|%40)[^ @]*\.",),
+    "phone": (
+        r"(?:\+|%2[Bb])" + _GAPS + "[1-9]" + (_GAPS + "[0-9]") * 6,
+        r"(?:^|[^0-9A-Za-z.%\-]|%[0-9A-Fa-f][0-9A-Fa-f])[78]" + _GAPS + "9[0-9][0-9]" + (_GAPS + "[0-9]") * 3,
+    ),
+    "card": (
+        "[2-6][0-9][0-9][0-9]" + (_CARD_GAP + "?[0-9][0-9][0-9][0-9]") * 2,
+        "3[47][0-9][0-9]" + _CARD_GAP + "?[0-9][0-9][0-9][0-9][0-9][0-9]" + _CARD_GAP + "?[0-9]",
+    ),
+}
+# Beyond so many card-like numbers in one value their check digits are not looked at: all are replaced.
+_CARDS_CHECKED_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubRules:
+    """SQL expressions; each is put into a lambda that names its argument as said here.
+
+    `drops` is true for an attribute name `key` that must not be kept, `suspects(x)` is true where a text may hold what
+    a pattern forbids, and `scrub` is the text `value` with marks in place of it.
+    """
+
+    drops: str
+    scrub: str
+    patterns: tuple[str, ...]
+
+    def suspects(self, expression: str) -> str:
+        """A cheap SQL condition: whether `scrub` could change the text `expression`."""
+        return f"multiMatchAny({expression}, {sql_array(self.patterns)})" if self.patterns else "0"
+
+
+def build_rules(settings: PrivacySettings) -> ScrubRules:
+    """The expressions for these settings."""
+    expression, patterns = "value", list[str]()
+    for name in ("email", "phone", "card"):
+        if name in settings.patterns:
+            expression = _replaced(name, expression)
+            patterns += _SUSPECTS[name]
+    return ScrubRules(drops=_drops(settings), scrub=expression, patterns=tuple(patterns))
+
+
+def drop_pattern(settings: PrivacySettings) -> str:
+    """A pattern for attribute names to drop: any of `drop_keys`, whole or as the last part after a dot, in any case."""
+    names = "|".join(_quoted_for_re2(key) for key in settings.drop_keys)
+    return rf"(?i)^(?:.*\.)?(?:{names})$"
+
+
+def sql_string(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def sql_array(texts: tuple[str, ...]) -> str:
+    """A SQL literal of an array of strings."""
+    return "[" + ", ".join(sql_string(text) for text in texts) + "]"
+
+
+def _drops(settings: PrivacySettings) -> str:
+    if not settings.drop_keys:
+        return "0"
+    dropped = f"match(key, {sql_string(drop_pattern(settings))})"
+    if not settings.keep_keys:
+        return dropped
+    return f"({dropped} AND lower(key) NOT IN {sql_array(tuple(key.lower() for key in settings.keep_keys))})"
+
+
+def _replaced(name: str, expression: str) -> str:
+    if name == "email":
+        return f"replaceRegexpAll({expression}, {sql_string(_EMAIL)}, '[email]')"
+    if name == "phone":
+        plus = f"replaceRegexpAll({expression}, {sql_string(_PHONE)}, '[phone]')"
+        return f"replaceRegexpAll({plus}, {sql_string(_PHONE_RUSSIAN)}, '\\\\1[phone]')"
+    return _without_cards(expression)
+
+
+def _without_cards(expression: str) -> str:
+    """Replaces the card-like numbers whose check digit is right (Luhn), longest first."""
+    numbers = f"arrayDistinct(extractAll({expression}, {sql_string(_CARD)}))"
+    digits = "arrayReverse(extractAll(replaceAll(replaceAll(number, '%20', ''), '%C2%A0', ''), '[0-9]'))"
+    doubled = "(toUInt8(digit) * (1 + (place + 1) % 2))"
+    total = f"arraySum((digit, place) -> intDiv{doubled[:-1]}, 10) + {doubled} % 10, {digits}, arrayEnumerate({digits}))"
+    cards = f"arrayFilter(number -> {total} % 10 = 0, {numbers})"
+    one_by_one = f"arrayFold((text, number) -> replaceAll(text, number, '[card]'), {cards}, {expression})"
+    all_of_them = f"replaceRegexpAll({expression}, {sql_string(_CARD)}, '[card]')"
+    found = f"match({expression}, {sql_string(_CARD_BOUNDED)})"
+    return f"if({found}, if(length({numbers}) > {_CARDS_CHECKED_MAX}, {all_of_them}, {one_by_one}), {expression})"
+
+
+def _quoted_for_re2(text: str) -> str:
+    return re.sub(r"[^0-9A-Za-z_]", lambda found: "\\" + found[0], text)

@@ -1,0 +1,144 @@
+"""Writes groups of OTLP trace requests as rows of `otel_traces`: one INSERT … SELECT a group, privacy rules inside.
+
+Blocking, for a thread of its own. Not for deciding what a group is or what happens to one that is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from string import Template
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error as EngineError
+
+from ..errors import Invalid, Unavailable
+from ..metrics import Metrics
+from ..privacy.rules import build_rules, sql_string
+from ..settings import Rule, Settings, parse_rule
+from .statements import statement
+from .store import clean
+
+EARLIEST_NS = 946_684_800 * 10**9  # 2000-01-01
+AHEAD_MAX_NS = 86_400 * 10**9
+
+# What is read of a request; must agree with sql/otlp_traces.proto.
+_ATTRIBUTES = "attributes Array(Tuple(key String, value String))"
+_SPAN = (
+    "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32, "
+    f"start_time_unix_nano UInt64, end_time_unix_nano UInt64, {_ATTRIBUTES}, "
+    f"events Array(Tuple(time_unix_nano UInt64, name String, {_ATTRIBUTES})), "
+    f"links Array(Tuple(trace_id String, span_id String, trace_state String, {_ATTRIBUTES})), "
+    "status Tuple(message String, code Int32)"
+)
+_STRUCTURE = (
+    f"resource_spans Array(Tuple(resource Tuple({_ATTRIBUTES}), "
+    f"scope_spans Array(Tuple(scope Tuple(name String, version String), spans Array(Tuple({_SPAN}))))))"
+)
+
+# Errors of the engine that say nothing about the request: it is full, slow, out of disk or shutting down.
+_PASSING = ("MEMORY_LIMIT", "TIMEOUT", "TOO_MANY", "NOT_ENOUGH_SPACE", "NETWORK", "SOCKET", "CANNOT_WRITE", "CANNOT_FSYNC",
+            "CANNOT_OPEN_FILE", "CANNOT_CREATE", "ABORTED", "QUERY_WAS_CANCELLED", "SHUTDOWN", "UNKNOWN_TABLE", "KEEPER", "ZERO_COPY")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Requests that are written together: `file` is a descriptor of a file in memory with each request behind its length.
+
+    `name` is the same whenever this group is written again; `inserted_at` differs from that of any other group.
+    """
+
+    name: str
+    inserted_at: datetime
+    file: int
+
+
+class SpanWriter:
+    """Writes through a connection that only its own thread uses."""
+
+    def __init__(self, client: Client, settings: Settings, metrics: Metrics) -> None:
+        self._client = client
+        self._metrics = metrics
+        self._statement = build_statement(settings)
+        self._proto = (resources.files(__package__) / "sql" / "otlp_traces.proto").read_text("utf-8")
+
+    def write(self, group: Group) -> None:
+        """Writes all spans that can be true, synced; under a name that was written before, nothing.
+
+        Raises Invalid when the engine cannot read a request of the group, Unavailable when it cannot write now.
+        """
+        os.lseek(group.file, 0, os.SEEK_SET)
+        started = time.perf_counter()
+        try:
+            self._client.command(self._statement, parameters=self._parameters(group))
+        except EngineError as error:
+            text = clean(error)
+            if "Code:" not in str(error) or any(word in text for word in _PASSING):
+                raise Unavailable(f"the store could not write {group.name}: {text}") from None
+            raise Invalid(f"the store cannot read a request of {group.name}: {text}") from None
+        finally:
+            self._metrics.insert_seconds.labels("insert_spans").observe(time.perf_counter() - started)
+
+    def _parameters(self, group: Group) -> dict[str, object]:
+        return {
+            "file": f"/proc/self/fd/{group.file}",
+            "structure": _STRUCTURE,
+            "proto": self._proto,
+            "token": group.name,
+            "inserted_at": group.inserted_at.astimezone(UTC),
+            "earliest": EARLIEST_NS,
+            "latest": time.time_ns() + AHEAD_MAX_NS,
+        }
+
+
+def build_statement(settings: Settings) -> str:
+    """The INSERT with the rules of these settings in it."""
+    rules = build_rules(settings.privacy)
+    id_rules = [parse_rule(text) for text in settings.order.id]
+    return Template(statement("insert_spans")).substitute(
+        drops=rules.drops,
+        decoded=_DECODED,
+        suspects=rules.suspects("value"),
+        scrub=rules.scrub,
+        order_id=_first_match(id_rules, [_found(rule) for rule in id_rules]),
+        order_id_by=_first_match(id_rules, [sql_string(rule.source) for rule in id_rules]),
+        order_status=_first_match(rules_ := [parse_rule(text) for text in settings.order.status], [_found(rule) for rule in rules_]),
+    )
+
+
+def _found(rule: Rule) -> str:
+    value = f"values[indexOf(keys, {sql_string(rule.key)})]"
+    if rule.source == "attribute":
+        return value
+    return f"if({value} = '', '', regexpExtract({value}, {sql_string(rule.pattern)}, {rule.group}))"
+
+
+def _first_match(rules: list[Rule], answers: list[str]) -> str:
+    """The answer that belongs to the first rule that finds something, or an empty text."""
+    expression = "''"
+    for rule, answer in zip(reversed(rules), reversed(answers), strict=True):
+        expression = f"if({_found(rule)} != '', {answer}, {expression})"
+    return expression
+
+
+# AnyValue's bytes → text. The first byte tells the kind; texts, bytes and containers follow behind their length.
+_BODY = "substring(raw, 3 + (length(raw) > 130) + (length(raw) > 16387) + (length(raw) > 2097156))"
+_LOW = "reinterpretAsUInt64(substring(raw, 2, 8))"
+_VARINT = " + ".join(
+    [f"bitShiftRight(bitAnd({_LOW}, {0x7F << 8 * i}), {i})" for i in range(8)]
+    + ["bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 10, 1)), 127)), 56)", "bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 11, 1)), 1)), 63)"]
+)
+# A container was made JSON when it was admitted: its only element, a text, so there are three lengths before it.
+_CONTAINER = f"substring({_BODY}, 1)"
+_DECODED = (
+    "multiIf("
+    f"ascii(raw) = 10, {_BODY}, "
+    f"ascii(raw) = 24, toString(reinterpretAsInt64({_VARINT})), "
+    "ascii(raw) = 16, if(ascii(substring(raw, 2, 1)) = 1, 'true', 'false'), "
+    "ascii(raw) = 33, toString(reinterpretAsFloat64(substring(raw, 2, 8))), "
+    f"ascii(raw) = 58, base64Encode({_BODY}), "
+    "'')"
+)
