@@ -1,0 +1,70 @@
+"""An HTTP listener in our own event loop: uvicorn without its signal handling, for every port that speaks HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+from .errors import Invalid, Unavailable
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`"127.0.0.1:8080"` → `("127.0.0.1", 8080)`; `[::1]:0` works too. Raises Invalid."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Invalid(f"address {address!r}: write host:port, as in 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+class HttpListener:
+    """Serves an ASGI application on one address while entered; `port` is the real one where 0 was asked for."""
+
+    def __init__(self, application: Any, address: str, connections_max: int) -> None:
+        self._host, self.port = split_address(address)
+        self._config = uvicorn.Config(
+            application,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=connections_max,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = uvicorn.Server(self._config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Raises Unavailable when the address is taken."""
+        listening = self._bind()
+        self._task = asyncio.create_task(self._server._serve([listening]), name=f"http {self.address}")
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0.005)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.should_exit = True
+        if self._task:
+            await self._task
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self._host, self.port))
+        except OSError as error:
+            listening.close()
+            raise Unavailable(f"cannot listen on {self.address}: {error.strerror}; is another ordertrace running?") from None
+        self.port = listening.getsockname()[1]
+        return listening

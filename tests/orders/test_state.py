@@ -1,0 +1,194 @@
+"""The judgement of orders: pure functions on hand-made evidence."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ordertrace.model.order import DiagnosisKind, EventKind, Order, OrderEvent, OrderState
+from ordertrace.orders.state import build_order
+from ordertrace.orders.timeline import build_events, build_messages
+
+from .events import at, default_flow, failed, flow_with_step_deadline, told, whole_life
+
+FLOW = default_flow()
+
+
+def judged(events: list[OrderEvent], seconds: float) -> Order:
+    return build_order("A-1", build_events(events), FLOW, at(seconds))
+
+
+def test_healthy_order_closes() -> None:
+    order = judged(whole_life(), 10_000)
+    assert (order.state, order.status, order.diagnosis, order.next) == (OrderState.CLOSED, "CLOSED", None, None)
+    assert order.closed_at == at(480)
+    assert order.age_seconds == 480
+
+
+def test_open_order_says_who_is_next_and_until_when() -> None:
+    order = judged(whole_life()[:3], 100)
+    assert (order.state, order.status, order.system, order.owner) == (OrderState.OPEN, "SUBMITTED", "mes", "production")
+    assert order.next
+    assert (order.next.status, order.next.system, order.next.due_at) == ("PRICE_CALCULATED", "mes", at(1800))
+
+
+def test_step_deadline_counts_from_the_status() -> None:
+    flow = flow_with_step_deadline("SUBMITTED", timedelta(minutes=5))
+    events = build_events(whole_life()[:3])
+    on_time, late = (build_order("A-1", events, flow, at(60 + seconds)) for seconds in (299, 300))
+    assert (on_time.state, on_time.deadline_at, on_time.deadline_seconds) == (OrderState.OPEN, at(360), 300)
+    assert (late.state, late.diagnosis and late.diagnosis.kind) == (OrderState.STUCK, DiagnosisKind.TOO_SLOW)
+    assert late.diagnosis
+    assert late.diagnosis.facts["waits_for"] == "mes"
+
+
+def test_whole_order_is_late_after_thirty_minutes() -> None:
+    events = whole_life()[:1]
+    assert judged(events, 1799).state is OrderState.OPEN
+    assert judged(events, 1800).state is OrderState.STUCK
+
+
+def test_error_that_nothing_makes_good_fails_the_order() -> None:
+    order = judged([*whole_life()[:5], failed("crm", "POST /approve", 130)], 200)
+    assert order.state is OrderState.FAILED
+    assert order.diagnosis
+    assert (order.diagnosis.kind, order.diagnosis.system) == (DiagnosisKind.PROCESSING_ERROR, "crm")
+    assert order.diagnosis.facts["error_message"] == "country is missing"
+    assert order.diagnosis.evidence == ("failed-crm-POST /approve-130",)
+
+
+def test_error_is_given_time_to_be_made_good() -> None:
+    events = [*whole_life()[:5], failed("crm", "POST /approve", 130)]
+    assert judged(events, 150).state is OrderState.OPEN
+    assert judged(events, 160).state is OrderState.FAILED
+
+
+@pytest.mark.parametrize(
+    "healing",
+    [
+        told("crm", "MANUFACTURING_APPROVED", 140),
+        told("crm", "", 140, name="POST /approve", kind=EventKind.OPERATION, span_kind="Server"),
+    ],
+    ids=["the order goes on", "the same operation succeeds"],
+)
+def test_error_made_good_is_forgotten(healing: OrderEvent) -> None:
+    order = judged([*whole_life()[:5], failed("crm", "POST /approve", 130), healing], 200)
+    assert (order.state, order.diagnosis) == (OrderState.OPEN, None)
+
+
+def test_failed_call_names_both_ends() -> None:
+    call = failed(
+        "shop",
+        "POST",
+        70,
+        span_kind="Client",
+        peer="mes",
+        span_id="call",
+        parent_span_id="in",
+        trace_id="t",
+        response_code="503",
+    )
+    entry = failed("shop", "POST /orders/{id}/submit", 69, span_id="in", trace_id="t", duration_seconds=2)
+    order = judged([*whole_life()[:1], entry, call], 200)
+    assert order.diagnosis
+    assert (order.diagnosis.kind, order.diagnosis.system) == (DiagnosisKind.TRANSFER_ERROR, "shop")
+    assert (order.diagnosis.facts["target"], order.diagnosis.facts["response_code"]) == ("mes", "503")
+
+
+def test_error_of_a_closed_system_is_told_by_another() -> None:
+    order = judged(
+        [*whole_life()[:3], failed("crm", "order.failed process", 90, peer="mes", span_kind="Consumer")], 200
+    )
+    assert order.diagnosis
+    assert (order.diagnosis.kind, order.diagnosis.system) == (DiagnosisKind.PROCESSING_ERROR, "mes")
+
+
+def test_error_of_the_system_that_should_act_explains_the_delay() -> None:
+    shipped = [event for event in whole_life() if event.status != "CLOSED"]
+    late = judged([*shipped, failed("crm", "order.packaging process", 365)], 4000)
+    assert (late.status, late.state) == ("SHIPPED", OrderState.FAILED)
+    assert late.diagnosis
+    assert (late.diagnosis.kind, late.diagnosis.system) == (DiagnosisKind.PROCESSING_ERROR, "crm")
+
+
+def test_systems_that_disagree_too_long_are_named() -> None:
+    ahead = [event for event in whole_life()[:7] if (event.system, event.status) != ("crm", "MANUFACTURING_APPROVED")]
+    assert judged(ahead, 180 + 119).state is OrderState.OPEN
+    order = judged(ahead, 180 + 121)
+    assert order.state is OrderState.STUCK
+    assert order.diagnosis
+    assert order.diagnosis.kind is DiagnosisKind.STATUS_MISMATCH
+    assert (order.diagnosis.facts["behind"], order.diagnosis.facts["behind_status"]) == ("crm", "PRICE_CALCULATED")
+    assert order.diagnosis.since == at(180)
+
+
+def test_a_system_never_heard_of_is_not_behind() -> None:
+    order = judged([event for event in whole_life()[:5] if event.system == "shop"], 600)
+    assert order.state is OrderState.OPEN
+
+
+def test_cancelled_order_is_at_its_end() -> None:
+    order = judged([*whole_life()[:3], told("shop", "CANCELLED", 90)], 100_000)
+    assert (order.state, order.closed_at, order.next) == (OrderState.CANCELLED, at(90), None)
+
+
+def test_closed_system_is_seen_through_others() -> None:
+    views = judged(whole_life()[:5], 200).statuses
+    assert (views["mes"].status, views["mes"].inferred, views["shop"].inferred) == ("PRICE_CALCULATED", True, False)
+
+
+def test_order_without_status_waits_for_the_first_step() -> None:
+    order = judged([told("shop", "", 0, kind=EventKind.OPERATION)], 5)
+    assert (order.status, order.state) == ("", OrderState.OPEN)
+    assert order.next
+    assert order.next.status == "INITIATED"
+
+
+def test_message_is_paired_by_id_and_by_parent() -> None:
+    send = told(
+        "shop", "", 1, kind=EventKind.SEND, span_kind="Producer", message_id="m1", span_id="p", name="orders publish"
+    )
+    by_id = told("crm", "", 2, kind=EventKind.RECEIVE, message_id="m1", queue="crm.q")
+    by_parent = told("mes", "", 3, kind=EventKind.RECEIVE, parent_span_id="p", queue="mes.q")
+    messages = build_messages(build_events([send, by_id, by_parent]))
+    assert [(m.message_id, m.publisher, m.consumer, m.queue, m.state) for m in messages] == [
+        ("m1", "shop", "crm", "crm.q", "settled"),
+        ("m1", "shop", "mes", "mes.q", "settled"),
+    ]
+
+
+_EVENTS = st.lists(
+    st.builds(
+        lambda system, status, seconds, bad: failed(system, status, seconds) if bad else told(system, status, seconds),
+        st.sampled_from(["shop", "mes", "crm"]),
+        st.sampled_from([step.status for step in FLOW.steps] + ["CANCELLED", "UNHEARD_OF"]),
+        st.integers(0, 5000),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_EVENTS, st.integers(0, 10_000), st.randoms(use_true_random=False))
+def test_order_of_arrival_and_repetition_change_nothing(
+    events: list[OrderEvent], seconds: int, chance: random.Random
+) -> None:
+    again = [*events, *chance.choices(events, k=len(events))]
+    chance.shuffle(again)
+    assert judged(events, seconds) == judged(again, seconds)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_EVENTS, st.integers(0, 10_000))
+def test_trouble_always_has_a_reason_with_evidence(events: list[OrderEvent], seconds: int) -> None:
+    order = judged(events, seconds)
+    assert (order.diagnosis is not None) == (order.state in (OrderState.STUCK, OrderState.FAILED))
+    if order.diagnosis:
+        assert set(order.diagnosis.evidence) <= {event.id for event in events}
+        assert order.diagnosis.evidence
