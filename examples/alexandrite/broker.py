@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-
 HOW_TO_GET_IT = "install the package rabbitmq-server or set ORDERTRACE_AMQP_URL to a broker that is already there"
 PLUGINS = ("rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_event_exchange")
 
@@ -84,7 +83,9 @@ class RabbitNode:
 
     def __init__(self, directory: Path | None = None, *, plugins: bool = False, start_seconds: float = 60.0) -> None:
         self._temporary = directory is None
-        self.directory = Path(tempfile.mkdtemp(prefix="alexandrite-rabbit-")) if directory is None else directory.resolve()
+        self.directory = (
+            Path(tempfile.mkdtemp(prefix="alexandrite-rabbit-")) if directory is None else directory.resolve()
+        )
         self.directory.mkdir(parents=True, exist_ok=True)
         self._plugins = PLUGINS if plugins else ()
         self._start_seconds = start_seconds
@@ -124,6 +125,9 @@ class RabbitNode:
             last = self._last_words()
             self.stop()
             raise BrokerError(f"the private RabbitMQ node did not start ({error}): {last}") from None
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -157,7 +161,9 @@ class RabbitNode:
     def __enter__(self) -> RabbitNode:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _write_settings(self) -> None:
