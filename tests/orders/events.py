@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ordertrace.model.flow import Flow
 from ordertrace.model.order import ErrorDetail, EventKind, OrderEvent
@@ -16,8 +17,8 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def told(system: str, status: str, seconds: float, **fields: object) -> OrderEvent:
-    values: dict[str, object] = {
+def told(system: str, status: str, seconds: float, **fields: Any) -> OrderEvent:
+    values: dict[str, Any] = {
         "id": f"{system}-{status}-{seconds}",
         "order_id": "A-1",
         "at": at(seconds),
@@ -29,11 +30,11 @@ def told(system: str, status: str, seconds: float, **fields: object) -> OrderEve
         "trace_id": f"trace-{seconds}",
         "span_id": f"span-{system}-{seconds}",
     }
-    return OrderEvent(**(values | fields))  # type: ignore[arg-type]
+    return OrderEvent(**(values | fields))
 
 
-def failed(system: str, name: str, seconds: float, **fields: object) -> OrderEvent:
-    values: dict[str, object] = {
+def failed(system: str, name: str, seconds: float, **fields: Any) -> OrderEvent:
+    values: dict[str, Any] = {
         "id": f"failed-{system}-{name}-{seconds}",
         "kind": EventKind.ERROR,
         "name": name,
@@ -44,8 +45,8 @@ def failed(system: str, name: str, seconds: float, **fields: object) -> OrderEve
     return told(system, "", seconds, **(values | fields))
 
 
-def default_flow(**flow: object) -> Flow:
-    return build_flow(Settings(flow=FlowSettings(**flow)))  # type: ignore[arg-type]
+def default_flow(**flow: Any) -> Flow:
+    return build_flow(Settings(flow=FlowSettings(**flow)))
 
 
 def flow_with_step_deadline(status: str, deadline: timedelta) -> Flow:

@@ -1,0 +1,152 @@
+"""Spans become facts about orders: by their own order id, by their trace, at once or later, once however often they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ordertrace.metrics import Metrics
+from ordertrace.model.order import EventKind, JoinedBy, OrderEvent
+from ordertrace.orders.flow import build_flow
+from ordertrace.settings import Settings, StoreSettings
+from ordertrace.store.joiner import Joiner
+from ordertrace.store.orders import OrderStore
+from ordertrace.store.store import Store, open_store
+
+NOW = datetime.now(UTC).replace(microsecond=0)  # retention drops what is old
+FLOW = build_flow(Settings())
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(Settings(store=StoreSettings(url=f"chdb://{tmp_path}")), Metrics()) as opened:
+        yield opened
+
+
+async def insert(store: Store, group: int, *spans: Mapping[str, object]) -> datetime:
+    """Inserts spans as one group; returns its time of insertion."""
+    inserted_at = NOW + timedelta(milliseconds=group)
+    defaults: dict[str, object] = {
+        "Timestamp": NOW,
+        "TraceId": "t1",
+        "SpanId": "s1",
+        "SpanName": "work",
+        "SpanKind": "Server",
+        "ServiceName": "shop",
+        "SpanAttributes": {},
+        "StatusCode": "Unset",
+        "OrderId": "",
+        "OrderIdBy": "",
+        "OrderStatus": "",
+        "MessageId": "",
+        "Events.Timestamp": [],
+        "Events.Name": [],
+        "Events.Attributes": [],
+    }
+    rows = [(*({**defaults, **span}[name] for name in defaults), inserted_at) for span in spans]
+    await store.insert("otel_traces", [*defaults, "inserted_at"], rows)
+    return inserted_at
+
+
+async def events_of(store: Store, order_id: str) -> list[OrderEvent]:
+    return (await OrderStore(store, FLOW).find_events([order_id])).get(order_id, [])
+
+
+NAMED: dict[str, object] = {"OrderId": "A-1", "OrderIdBy": "attribute", "OrderStatus": "SUBMITTED"}
+
+
+async def test_span_with_an_order_id_is_a_fact(store: Store) -> None:
+    group = await insert(store, 1, NAMED | {"SpanAttributes": {"http.response.status_code": "202"}, "MessageId": "m1"})
+    await Joiner(store, FLOW).join([group])
+    (event,) = await events_of(store, "A-1")
+    assert (event.kind, event.status, event.system, event.response_code) == (
+        EventKind.STATUS,
+        "SUBMITTED",
+        "shop",
+        "202",
+    )
+    assert (event.joined_by, event.confidence, event.message_id) == (JoinedBy.ATTRIBUTE, 1.0, "m1")
+
+
+async def test_error_carries_type_message_stack_and_no_status(store: Store) -> None:
+    exception = {
+        "exception.type": "java.lang.NullPointerException",
+        "exception.message": "country",
+        "exception.stacktrace": "at Crm",
+    }
+    failed = {
+        "StatusCode": "Error",
+        "Events.Timestamp": [NOW],
+        "Events.Name": ["exception"],
+        "Events.Attributes": [exception],
+    }
+    group = await insert(store, 1, NAMED | failed)
+    await Joiner(store, FLOW).join([group])
+    (event,) = await events_of(store, "A-1")
+    assert (event.kind, event.status) == (EventKind.ERROR, "")
+    assert event.error
+    assert (event.error.type, event.error.message, event.error.stack) == (
+        "java.lang.NullPointerException",
+        "country",
+        "at Crm",
+    )
+
+
+async def test_spans_of_the_same_trace_follow_and_databases_stay_out(store: Store) -> None:
+    group = await insert(
+        store,
+        1,
+        NAMED,
+        {"SpanId": "call", "SpanKind": "Client", "SpanAttributes": {"server.address": "carrier"}},
+        {"SpanId": "db", "SpanKind": "Client", "SpanAttributes": {"db.system": "postgresql"}},
+        {"SpanId": "elsewhere", "TraceId": "t2"},
+    )
+    await Joiner(store, FLOW).join([group])
+    events = {event.span_id: event for event in await events_of(store, "A-1")}
+    assert set(events) == {"s1", "call"}
+    assert (events["call"].kind, events["call"].joined_by, events["call"].peer) == (
+        EventKind.CALL,
+        JoinedBy.TRACE,
+        "carrier",
+    )
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+async def test_trace_is_joined_whichever_span_comes_first(store: Store, named_first: bool) -> None:
+    joiner = Joiner(store, FLOW)
+    spans: list[Mapping[str, object]] = [NAMED, {"SpanId": "s2", "SpanKind": "Producer", "ServiceName": "crm"}]
+    for number, span in enumerate(spans if named_first else spans[::-1], 1):
+        await joiner.join([await insert(store, number, span)])
+    assert {event.span_id for event in await events_of(store, "A-1")} == {"s1", "s2"}
+
+
+async def test_trace_of_several_orders_gives_each_only_its_own(store: Store) -> None:
+    group = await insert(store, 1, NAMED, NAMED | {"SpanId": "s2", "OrderId": "A-2"}, {"SpanId": "s3"})
+    await Joiner(store, FLOW).join([group])
+    assert [event.span_id for event in await events_of(store, "A-1")] == ["s1"]
+    assert [event.span_id for event in await events_of(store, "A-2")] == ["s2"]
+
+
+async def test_a_group_worked_twice_says_nothing_twice(store: Store) -> None:
+    joiner = Joiner(store, FLOW)
+    group = await insert(store, 1, NAMED, {"SpanId": "s2"})
+    for _ in range(3):
+        await joiner.join([group])
+    assert len(await events_of(store, "A-1")) == 2
+    (glance,) = await OrderStore(store, FLOW).changed([group])
+    assert (glance.status, glance.rank, glance.views) == ("SUBMITTED", 2, {"shop": 2})
+
+
+async def test_unknown_order_in_a_url_is_not_an_order(store: Store) -> None:
+    guess = {"OrderId": "nonsense", "OrderIdBy": "pattern", "SpanAttributes": {"http.response.status_code": "404"}}
+    await Joiner(store, FLOW).join([await insert(store, 1, guess)])
+    assert await events_of(store, "nonsense") == []
+
+
+async def test_span_without_any_order_stays_a_span(store: Store) -> None:
+    group = await insert(store, 1, {"SpanName": "GET /health"})
+    await Joiner(store, FLOW).join([group])
+    assert await OrderStore(store, FLOW).changed([group]) == []
