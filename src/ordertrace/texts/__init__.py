@@ -1,0 +1,49 @@
+"""Words for people, in Russian and English: sentences about orders, titles, durations. Pure; knows the model only.
+
+Pages, the API and the command line use the same sentences, so that a support agent and a colleague at the
+terminal read the same thing. Not here: layout, time zones, anything about HTTP.
+"""
+
+from .sentences import (
+    certainty_words,
+    diagnosis_sentence,
+    event_words,
+    evidence_line,
+    next_sentence,
+    problem_title,
+    what_to_do,
+)
+from .translator import LANGUAGES, Translator, get_translator
+from .words import (
+    age_words,
+    duration_words,
+    number_words,
+    owner_title,
+    state_title,
+    status_reached,
+    status_title,
+    system_title,
+    task_words,
+)
+
+__all__ = [
+    "LANGUAGES",
+    "Translator",
+    "age_words",
+    "certainty_words",
+    "diagnosis_sentence",
+    "duration_words",
+    "event_words",
+    "evidence_line",
+    "get_translator",
+    "next_sentence",
+    "number_words",
+    "owner_title",
+    "problem_title",
+    "state_title",
+    "status_reached",
+    "status_title",
+    "system_title",
+    "task_words",
+    "what_to_do",
+]

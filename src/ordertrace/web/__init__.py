@@ -1,0 +1,1 @@
+"""HTML for people: routes, view models, templates and static files. No telemetry parsing and no SQL."""

@@ -1,0 +1,84 @@
+"""What a request asks for: language, filter, fragment. Wrong parameters raise Invalid with what is wrong."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from babel.core import negotiate_locale
+from starlette.requests import Request
+
+from ..errors import Invalid
+from ..model.order import OrderFilter, OrderState
+from ..texts import LANGUAGES
+from .views_board import SORTS
+
+COOKIE = "ordertrace_language"
+TEXT_MAX = 200
+ROWS = 50
+ROWS_MAX = 200
+_LANGUAGE_NAMES = {"ru": "Русский", "en": "English"}
+
+
+def read_language(request: Request, default: str) -> str:
+    """The language asked for in the address, else chosen before, else the browser's, else the company's."""
+    for wanted in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
+        if wanted in LANGUAGES:
+            return wanted
+    accepted = [_weighed(part) for part in request.headers.get("accept-language", "").split(",")[:20]]
+    ordered = [name for weight, name in sorted(accepted, key=lambda a: -a[0]) if weight > 0 and name]
+    return negotiate_locale([name.split("-")[0].lower() for name in ordered], LANGUAGES) or default
+
+
+def language_links(request: Request) -> list[tuple[str, str, str]]:
+    """Code, name and this page's address for every language."""
+    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+    return [(code, _LANGUAGE_NAMES[code], f"?{urlencode([*kept, ('lang', code)])}") for code in LANGUAGES]
+
+
+def read_filter(request: Request) -> OrderFilter:
+    """The board's filter. Raises Invalid naming the parameter, its value and what would do."""
+    state, sort = _text(request, "state"), _text(request, "sort") or "harm"
+    if state and state not in list(OrderState):
+        raise Invalid(f"state={state!r}: {', '.join(OrderState)}")
+    if sort not in SORTS:
+        raise Invalid(f"sort={sort!r}: {', '.join(SORTS)}")
+    limit = _text(request, "limit") or str(ROWS)
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= ROWS_MAX:
+        raise Invalid(f"limit={limit!r}: 1–{ROWS_MAX}")
+    return OrderFilter(
+        state=state,
+        status=_text(request, "status"),
+        system=_text(request, "system"),
+        owner=_text(request, "owner"),
+        q=_text(request, "q"),
+        sort=sort,
+        limit=int(limit),
+        cursor=_text(request, "cursor", 1000),
+    )
+
+
+def read_search(request: Request) -> str:
+    """The number searched for, without the spaces and the № that come along when it is pasted."""
+    return _text(request, "q").lstrip("№#").strip()
+
+
+def wants_fragment(request: Request) -> bool:
+    """Does the page's own script ask for the part that changes?"""
+    return request.headers.get("x-fragment") == "1"
+
+
+def _text(request: Request, name: str, characters_max: int = TEXT_MAX) -> str:
+    value = request.query_params.get(name, "").strip()
+    if len(value) > characters_max:
+        raise Invalid(f"{name}: {len(value)} > {characters_max}")
+    if any(ord(character) < 32 for character in value):
+        raise Invalid(f"{name}={value!r}")
+    return value
+
+
+def _weighed(part: str) -> tuple[float, str]:
+    name, _, weight = part.strip().partition(";q=")
+    try:
+        return float(weight or 1), name
+    except ValueError:
+        return 0.0, name

@@ -1,0 +1,327 @@
+"""The order page's view model: headline, diagnosis with evidence, picture, facts, messages, traces. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..model.flow import Flow
+from ..model.order import (
+    Diagnosis,
+    JoinedBy,
+    Message,
+    Order,
+    OrderEvent,
+    OrderState,
+    OrderTimeline,
+    StatusView,
+    TraceSummary,
+)
+from ..texts import (
+    certainty_words,
+    diagnosis_sentence,
+    event_words,
+    evidence_line,
+    next_sentence,
+    problem_title,
+    status_reached,
+    what_to_do,
+)
+
+from .viewer import SystemMark, Viewer
+from .views_orders import OrderRow, build_row
+from .views_timeline import Chart, build_chart, event_anchor
+from .work import is_error
+
+EVIDENCE_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One fact that speaks for the diagnosis, with its row on this page."""
+
+    href: str
+    clock: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The answer to "what happened?": sentence, evidence, who is next, what to do. `tone` is bad, soon, good or calm."""
+
+    tone: str
+    sentence: str
+    kind: str
+    certainty: str
+    since: str
+    since_title: str
+    evidence: tuple[Evidence, ...]
+    more_evidence: int
+    next: str
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A fact in the list behind the picture."""
+
+    anchor: str
+    clock: str
+    title: str
+    system: SystemMark
+    text: str
+    technical: str
+    code: str
+    took: str
+    bad: bool
+    joined: str
+    error_type: str
+    error_message: str
+    stack: str
+    trace_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """What one system believes about the order; `behind` says that others are further."""
+
+    system: SystemMark
+    status: str
+    technical: str
+    clock: str
+    title: str
+    inferred: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message of the order."""
+
+    message_id: str
+    route: str
+    state: str
+    tone: str
+    clock: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """A trace that served the order; `href` leads to its first fact on this page."""
+
+    trace_id: str
+    name: str
+    clock: str
+    title: str
+    size: str
+    errors: str
+    systems: tuple[SystemMark, ...]
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """Everything that the order page shows."""
+
+    row: OrderRow
+    facts: tuple[tuple[str, str], ...]
+    call: Call
+    chart: Chart | None
+    chart_note: str
+    has_inferred: bool
+    has_ghosts: bool
+    events: tuple[EventRow, ...]
+    views: tuple[ViewRow, ...]
+    messages: tuple[MessageRow, ...]
+    traces: tuple[TraceRow, ...]
+
+
+def build_order_view(timeline: OrderTimeline, viewer: Viewer) -> OrderView:
+    """The page of one order for one reader."""
+    order = timeline.order
+    chart = build_chart(timeline, viewer)
+    forms = {bar.form for bar in chart.bars} if chart else set()
+    return OrderView(
+        row=build_row(order, viewer),
+        facts=tuple(_facts(order, viewer)),
+        call=build_call(timeline, viewer),
+        chart=chart,
+        chart_note=_chart_note(timeline, viewer),
+        has_inferred="inferred" in forms,
+        has_ghosts="ghost" in forms,
+        events=tuple(_event_row(event, viewer) for event in timeline.events),
+        views=tuple(_views(order.statuses, viewer)),
+        messages=tuple(_message_row(message, viewer) for message in timeline.messages),
+        traces=tuple(_trace_row(trace, timeline.events, viewer) for trace in timeline.traces),
+    )
+
+
+def _facts(order: Order, viewer: Viewer) -> list[tuple[str, str]]:
+    """Short facts under the headline, each with what hovering tells."""
+    t = viewer.t
+    facts = [(t.gettext("since %(clock)s", clock=viewer.clock(order.status_since)), viewer.exact(order.status_since))]
+    if order.closed_at:
+        whole = viewer.lasting((order.closed_at - order.started_at).total_seconds())
+        return [*facts, (t.gettext("took %(duration)s in all", duration=whole), viewer.exact(order.started_at))]
+    if order.deadline_at:
+        left = (order.deadline_at - viewer.now).total_seconds()
+        words = {"clock": viewer.clock(order.deadline_at), "duration": viewer.lasting(left)}
+        text = t.gettext("deadline %(clock)s, in %(duration)s", **words)
+        if left < 0:
+            text = t.gettext("deadline %(clock)s passed %(duration)s ago", **words)
+        facts.append((text, viewer.exact(order.deadline_at)))
+    facts.append((t.gettext("order is %(duration)s old", duration=viewer.lasting(order.age_seconds)), viewer.exact(order.started_at)))
+    return facts
+
+
+def build_call(timeline: OrderTimeline, viewer: Viewer) -> Call:
+    """The first lines of the page; an order without a problem gets a sentence as well."""
+    order = timeline.order
+    next_words = next_sentence(order, viewer.flow, viewer.language)
+    if order.diagnosis is None:
+        tone, sentence = _calm_sentence(order, viewer)
+        return Call(tone, sentence, "", "", "", "", (), 0, next_words if order.next else "", "")
+    diagnosis = order.diagnosis
+    evidence = _evidence(diagnosis, timeline.events, viewer)
+    return Call(
+        tone="soon" if order.state is OrderState.OPEN else "bad",
+        sentence=diagnosis_sentence(diagnosis, order, viewer.flow, viewer.language),
+        kind=problem_title(diagnosis.kind, viewer.language),
+        certainty=certainty_words(diagnosis.confidence, viewer.language),
+        since=viewer.clock(diagnosis.since),
+        since_title=viewer.exact(diagnosis.since),
+        evidence=tuple(evidence[:EVIDENCE_MAX]),
+        more_evidence=max(0, len(evidence) - EVIDENCE_MAX),
+        next=next_words,
+        to_do=what_to_do(diagnosis, order, viewer.flow, viewer.language),
+    )
+
+
+def _calm_sentence(order: Order, viewer: Viewer) -> tuple[str, str]:
+    t = viewer.t
+    if order.state is OrderState.CLOSED:
+        return "good", t.gettext("The order is done.")
+    if order.state is OrderState.CANCELLED:
+        return "calm", t.gettext("The order was called off.")
+    if order.state is not OrderState.OPEN:
+        return "bad", t.gettext("Something is wrong; the cause has not been found yet.")
+    status = viewer.status(order.status)
+    return "good", t.gettext("The order is on its way: %(status)s. No problem has been seen.", status=status)
+
+
+def _evidence(diagnosis: Diagnosis, events: Sequence[OrderEvent], viewer: Viewer) -> list[Evidence]:
+    by_id = {event.id: event for event in events}
+    return [
+        Evidence(
+            "#" + event_anchor(event.id),
+            viewer.clock(event.at),
+            viewer.exact(event.at),
+            evidence_line(event, viewer.flow, viewer.language),
+        )
+        for name in dict.fromkeys(diagnosis.evidence)
+        if (event := by_id.get(name))
+    ]
+
+
+def _chart_note(timeline: OrderTimeline, viewer: Viewer) -> str:
+    t, order = viewer.t, timeline.order
+    whole = viewer.lasting(((order.closed_at or viewer.now) - order.started_at).total_seconds())
+    traces = t.ngettext("%(num)s trace", "%(num)s traces", len(timeline.traces))
+    facts = t.ngettext("%(num)s event", "%(num)s events", len(timeline.events))
+    return f"{whole} · {traces} · {facts}"
+
+
+def _event_row(event: OrderEvent, viewer: Viewer) -> EventRow:
+    text = event_words(event, viewer.flow, viewer.language)
+    error = event.error
+    return EventRow(
+        anchor=event_anchor(event.id),
+        clock=viewer.clock(event.at) + event.at.astimezone(viewer.zone).strftime(".%f")[:4],
+        title=viewer.exact(event.at),
+        system=viewer.mark(event.system),
+        text=text,
+        technical=" · ".join(dict.fromkeys(p for p in (event.status, event.name) if p and p not in text)),
+        code=event.response_code or (error.code if error else ""),
+        took=viewer.lasting(event.duration_seconds) if event.duration_seconds else "",
+        bad=is_error(event),
+        joined=_joined(event, viewer),
+        error_type=error.type if error else "",
+        error_message=error.message if error else "",
+        stack=error.stack if error else "",
+        trace_id=event.trace_id,
+        message_id=event.message_id,
+    )
+
+
+def _joined(event: OrderEvent, viewer: Viewer) -> str:
+    """How we know that the fact belongs to this order; nothing where it says so itself."""
+    t = viewer.t
+    if event.joined_by is JoinedBy.ATTRIBUTE:
+        return ""
+    how = t.gettext("order number found in a text") if event.joined_by is JoinedBy.PATTERN else t.gettext("same trace")
+    return f"{how}, {certainty_words(event.confidence, viewer.language)}"
+
+
+def _views(statuses: Mapping[str, StatusView], viewer: Viewer) -> list[ViewRow]:
+    flow: Flow = viewer.flow
+    places = {system.name: i for i, system in enumerate(flow.systems)}
+    furthest = max((flow.rank(view.status) for view in statuses.values()), default=0)
+    rows = []
+    for name, view in sorted(statuses.items(), key=lambda item: places.get(item[0], len(places))):
+        behind = furthest - flow.rank(view.status)
+        note = viewer.t.ngettext("%(num)s step behind", "%(num)s steps behind", behind) if behind and flow.rank(view.status) else ""
+        rows.append(
+            ViewRow(
+                system=viewer.mark(name),
+                status=status_reached(view.status, viewer.language),
+                technical=view.status,
+                clock=viewer.clock(view.at),
+                title=viewer.exact(view.at),
+                inferred=view.inferred,
+                note=note,
+            )
+        )
+    return rows
+
+
+def _message_row(message: Message, viewer: Viewer) -> MessageRow:
+    t = viewer.t
+    states = {
+        "published": t.gettext("sent"),
+        "queued": t.gettext("in the queue"),
+        "delivered": t.gettext("delivered"),
+        "settled": t.gettext("processed"),
+        "lost": t.gettext("lost"),
+        "unseen": t.gettext("arrival not seen"),
+    }
+    at = message.published_at or message.delivered_at or message.settled_at
+    # The same word twice says nothing: exchange, key and queue are shown as far as they differ.
+    route = list(dict.fromkeys(p for p in (message.exchange, message.routing_key, message.queue) if p))
+    state = states.get(message.state, message.state)
+    return MessageRow(
+        message_id=message.message_id,
+        route=" → ".join(route),
+        state=f"{state}: {message.verdict}" if message.verdict else state,
+        tone="bad" if message.state == "lost" or message.verdict else "soon" if message.state == "unseen" else "calm",
+        clock=viewer.clock(at) if at else "",
+        title=viewer.exact(at) if at else "",
+    )
+
+
+def _trace_row(trace: TraceSummary, events: Sequence[OrderEvent], viewer: Viewer) -> TraceRow:
+    t = viewer.t
+    first = next((event for event in events if event.trace_id == trace.trace_id), None)
+    spans = t.ngettext("%(num)s span", "%(num)s spans", trace.spans)
+    return TraceRow(
+        trace_id=trace.trace_id,
+        name=trace.name or (first.name if first else ""),
+        clock=viewer.clock(trace.started_at),
+        title=viewer.exact(trace.started_at),
+        size=f"{spans} · {viewer.lasting(trace.duration_seconds)}",
+        errors=t.ngettext("%(num)s error", "%(num)s errors", trace.errors) if trace.errors else "",
+        systems=tuple(viewer.mark(name) for name in trace.systems),
+        href="#" + event_anchor(first.id) if first else "",
+    )

@@ -1,0 +1,164 @@
+"""The flow strip: a column for each step, a dot for each open order at the share of its deadline. Pure geometry.
+
+Up to the deadline the scale is linear, above it logarithmic, so that an order ten times over still has a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log
+from urllib.parse import urlencode
+
+from ..model.board import Board, Dot, StepColumn
+
+from .viewer import SystemMark, Viewer
+from .views_orders import order_url
+
+LEFT, COLUMN_MIN, WIDTH = 58.0, 118.0, 1266.0
+TOP, DEADLINE, BOTTOM, HEIGHT = 64.0, 164.0, 316.0, 326.0
+SHARE_MAX = 10.0
+RADIUS, PITCH = 4.0, 9.2
+LATE_LABELS, LATE_PITCH = 6, 15.0
+TITLE_CHARACTER = 7.4
+
+
+@dataclass(frozen=True, slots=True)
+class StripDot:
+    """One order; `label` only for late ones with room."""
+
+    x: float
+    y: float
+    url: str
+    title: str
+    tone: str
+    label: str = ""
+    label_y: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Orders counted instead of drawn: a bar of a histogram, centred in its column."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StripColumn:
+    """A step: the words above it, its dots and what is not drawn singly."""
+
+    x: float
+    width: float
+    title: tuple[str, ...]
+    status: str
+    waits_for: SystemMark
+    count: int
+    late: int
+    url: str
+    dots: tuple[StripDot, ...]
+    clouds: tuple[Cloud, ...]
+    more_late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The whole strip; `marks` are the heights of the scale with their words."""
+
+    width: float
+    columns: tuple[StripColumn, ...]
+    marks: tuple[tuple[float, str], ...]
+
+
+def height_of(used: float) -> float:
+    """The y of a share of the deadline; 1.0 lies on the line, everything beyond SHARE_MAX on top."""
+    if used <= 1:
+        return BOTTOM - max(0.0, used) * (BOTTOM - DEADLINE)
+    return DEADLINE - min(1.0, log(used) / log(SHARE_MAX)) * (DEADLINE - TOP)
+
+
+def build_strip(board: Board, viewer: Viewer) -> Strip:
+    """Lay the board's columns out side by side."""
+    count = max(1, len(board.columns))
+    column = max(COLUMN_MIN, (WIDTH - LEFT) / count)
+    most = max((n for c in board.columns for n in c.density), default=0)
+    columns = tuple(_column(c, LEFT + i * column, column, most, viewer) for i, c in enumerate(board.columns))
+    t = viewer.t
+    marks = [(height_of(0), "0 %"), (height_of(0.5), "50 %"), (height_of(2), "×2"), (height_of(5), "×5")]
+    marks.append((DEADLINE, t.gettext("deadline")))
+    return Strip(LEFT + count * column, columns, tuple(marks))
+
+
+def _column(step: StepColumn, x: float, width: float, most: int, viewer: Viewer) -> StripColumn:
+    late = [dot for dot in step.dots if dot.used > 1]
+    rest = [dot for dot in step.dots if dot.used <= 1]
+    drawn_late = list(_late_dots(late, x + 18, viewer))
+    dots = [*_swarm(rest, x + width / 2 + 3, width - 34, viewer), *drawn_late]
+    return StripColumn(
+        x=x,
+        width=width,
+        title=wrap(viewer.status(step.status), int((width - 14) / TITLE_CHARACTER)),
+        status=step.status,
+        waits_for=viewer.mark(step.waits_for),
+        count=step.count,
+        late=step.late,
+        url="/?" + urlencode({"status": step.status}) + "#orders",
+        dots=tuple(dots),
+        clouds=tuple(_clouds(step.density, x, width, most, viewer)),
+        more_late=max(0, step.late - len(drawn_late)),
+    )
+
+
+def _late_dots(dots: Iterable[Dot], x: float, viewer: Viewer) -> Iterable[StripDot]:
+    """Late orders, the latest on top; labels keep their distance, orders beyond the last label stay dots."""
+    label_y = TOP - LATE_PITCH
+    for i, dot in enumerate(sorted(dots, key=lambda d: -d.used)):
+        y = height_of(dot.used)
+        label_y = max(y, label_y + LATE_PITCH)
+        room = i < LATE_LABELS and label_y <= DEADLINE - 2
+        title = viewer.t.gettext("%(order)s, %(share)s of the deadline", order=dot.order_id, share=f"{dot.used:.0%}")
+        x_now = x if room else x + 4 + (i - LATE_LABELS) % 9 * PITCH
+        yield StripDot(x_now, label_y if room else y, order_url(dot.order_id), title, "bad", dot.order_id if room else "", label_y)
+
+
+def _swarm(dots: Sequence[Dot], centre: float, width: float, viewer: Viewer) -> Iterable[StripDot]:
+    """Dots at their height, side by side from the centre outwards where several share a height."""
+    rows: dict[int, int] = {}
+    across = max(1, int(width / PITCH))
+    for dot in sorted(dots, key=lambda d: -d.used):
+        y = height_of(dot.used)
+        row = round(y / PITCH)
+        place = rows.get(row, 0)
+        rows[row] = place + 1
+        offset = (place + 1) // 2 * (1 if place % 2 else -1) if place < across else 0
+        title = viewer.t.gettext("%(order)s, %(share)s of the deadline", order=dot.order_id, share=f"{dot.used:.0%}")
+        tone = "bad" if dot.state in ("stuck", "failed") else "soon" if dot.used >= 0.8 else "calm"
+        yield StripDot(centre + offset * PITCH, row * PITCH, order_url(dot.order_id), title, tone)
+
+
+def _clouds(density: Sequence[int], x: float, width: float, most: int, viewer: Viewer) -> Iterable[Cloud]:
+    for i, number in enumerate(density):
+        if not number:
+            continue
+        last = i == len(density) - 1 and i >= 10
+        y = TOP if last else height_of((i + 1) / 10)
+        height = 10.0 if last else height_of(i / 10) - y
+        wide = max(6.0, (width - 26) * number / most)
+        title = viewer.t.ngettext("%(num)s more order", "%(num)s more orders", number)
+        yield Cloud(x + width / 2 + 3 - wide / 2, y + 1, wide, height - 2, title)
+
+
+def wrap(text: str, characters: int) -> tuple[str, ...]:
+    """At most two lines; what does not fit ends in an ellipsis. Long technical names break at underscores."""
+    lines = [""]
+    for word in text.replace("_", "_\u200b").replace(" ", " \u200b").split("\u200b"):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > characters:
+            lines.append("")
+        lines[-1] += word
+    shown = [line.strip() for line in lines]
+    if len(shown) > 2:
+        shown = [shown[0], shown[1][: max(1, characters - 1)] + "…"]
+    return tuple(line if len(line) <= characters + 1 else line[: characters - 1] + "…" for line in shown)
