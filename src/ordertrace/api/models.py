@@ -202,7 +202,7 @@ class Receivers(BaseModel):
 
 class Intake(BaseModel):
     """What came in since the start, and what of it waits to be stored. Everything sent is stored and judged when
-    `queued_bytes` is 0 and `sweeps` has grown by two since.
+    `queued_bytes` has been 0 for `settle_seconds` and `sweeps` has grown by two in that time.
     """
 
     receivers: Receivers
@@ -211,6 +211,7 @@ class Intake(BaseModel):
     spans_refused: int
     queued_bytes: int
     sweeps: int
+    settle_seconds: float
 
 
 def to_order(order: order_model.Order, sentence: Sentence) -> Order:

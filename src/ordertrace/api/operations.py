@@ -61,6 +61,7 @@ def build_operations(
             spans_refused=_total(metrics.registry, "ordertrace_spans_refused_total"),
             queued_bytes=_total(metrics.registry, "ordertrace_journal_queued_bytes"),
             sweeps=_total(metrics.registry, "ordertrace_sweep_seconds_count"),
+            settle_seconds=settings.sweep.settle.total_seconds(),
         )
 
     return router

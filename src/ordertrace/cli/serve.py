@@ -1,0 +1,40 @@
+"""`ordertrace serve`: the server in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from ..app import serving
+from ..settings import Settings
+from ..telemetry import set_up_logging
+from ..texts import get_translator
+from .shared import config_option, run_until_stopped, settings_of
+
+
+@click.command()
+@config_option
+def serve(path: Path | None) -> None:
+    """Receivers, sweeper, API and pages in one process, until Ctrl-C."""
+    settings = settings_of(path)
+    set_up_logging(settings.logs.format, settings.logs.level)
+    run_until_stopped(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    async with serving(settings) as server:
+        for line in where_to_look(settings, server.web_url, server.otlp_grpc, server.otlp_http):
+            click.echo(line)
+        await asyncio.Event().wait()
+
+
+def where_to_look(settings: Settings, web_url: str, otlp_grpc: str, otlp_http: str) -> list[str]:
+    """Where people and programs find a running server, a line each."""
+    t = get_translator(settings.company.language)
+    return [
+        t.gettext("Board: %(url)s", url=web_url),
+        t.gettext("API: %(url)s", url=f"{web_url}/api/v1/orders"),
+        t.gettext("Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s", grpc=otlp_grpc, http=otlp_http),
+    ]
