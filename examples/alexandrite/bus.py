@@ -35,6 +35,10 @@ class Event:
     body: dict[str, Any]
 
 
+class MesError(Exception):
+    """The MES could not do its part, and said so in an event `order.failed`."""
+
+
 def read_event(message: AbstractIncomingMessage) -> Event:
     body = json.loads(message.body)
     return Event(body.get("orderId") or body["OrderId"], body.get("status") or body["Status"], body)

@@ -20,17 +20,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from .bus import Bus, Event, open_bus, read_event
+from .bus import Bus, Event, MesError, open_bus, read_event
 from .plan import CANCELLED, FLOW
 from .service import Surroundings, serve
 from .tracing import about_order, failed, reached, start_tracing, trace_requests
 
 POLL_MINUTES = 1.0
-URLS_ORDERS_MAX = 200  # so many shipments are asked about in one request
-
-
-class MesError(Exception):
-    """The MES could not do its part, and said so."""
+SHIPMENTS_MAX = 200  # so many are asked about in one request
 
 
 @dataclass(slots=True)
@@ -89,7 +85,7 @@ class Crm:
             if waiting:
                 with self.tracer.start_as_current_span("poll_deliveries"):
                     try:
-                        await self._poll(dict(list(waiting.items())[:URLS_ORDERS_MAX]))
+                        await self._poll(dict(list(waiting.items())[:SHIPMENTS_MAX]))
                     except httpx2.HTTPError as error:
                         failed(error)
 
@@ -153,7 +149,7 @@ def _new_deal(event: Event) -> Deal:
 
 
 def build_app(around: Surroundings) -> Starlette:
-    tracing = start_tracing(OTLPSpanExporter())
+    tracing = start_tracing(OTLPSpanExporter(), {around.carrier_url: "carrier"})
     crm = Crm(around)
 
     @asynccontextmanager

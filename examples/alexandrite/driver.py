@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import httpx2
@@ -60,7 +61,8 @@ class Driver:
             await self._pass(plan.minutes["SUBMITTED"] / 2)
             return await self._cancel(order_id)
         await self.ledger.happened(order_id, "crm applied PRICE_CALCULATED")  # for some orders that never comes
-        await self.http.get(f"{self.shop_url}/orders/{order_id}")
+        with suppress(httpx2.HTTPError):
+            await self.http.get(f"{self.shop_url}/orders/{order_id}")
         await self._pass(plan.minutes["PRICE_CALCULATED"])
         if plan.has("cancelled"):
             return await self._cancel(order_id)
@@ -72,12 +74,13 @@ class Driver:
         for attempt in range(TRIES):
             if attempt:
                 await self._pass(PATIENCE_MINUTES)
-            if (await self.http.post(url, json=body)).is_success:
-                return True
+            with suppress(httpx2.HTTPError):
+                if (await self.http.post(url, json=body)).is_success:
+                    return True
         return False
 
     async def _cancel(self, order_id: str) -> None:
-        (await self.http.post(f"{self.shop_url}/orders/{order_id}/cancel")).raise_for_status()
+        await self._try(f"{self.shop_url}/orders/{order_id}/cancel", {})
 
     async def _pass(self, minutes: float) -> None:
         await asyncio.sleep(minutes * self.minute_seconds)

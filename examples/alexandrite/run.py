@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -268,6 +269,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done or stopped by a signal, 1 failed, 2 wrong use."""
     given = _parse(arguments)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what goes wrong is said once, by us
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         faults = parse_faults(given.faults)

@@ -69,9 +69,11 @@ def serve(system: str, port: int, build_app: Callable[[Surroundings], Starlette]
     _die_with_parent()
     app = build_app(read_surroundings(system))
     app.routes.append(Route("/healthz", _healthy))
+    # Kept-alive connections last longer here than with the callers, so that none is closed under a request.
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=3
-    )
+        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, timeout_keep_alive=60,
+        timeout_graceful_shutdown=3,
+    )  # fmt: skip
     handed = os.environ.get("ALEXANDRITE_LISTEN")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(handed))] if handed else None)
 

@@ -113,7 +113,7 @@ class Shop:
 
 
 def build_app(around: Surroundings) -> Starlette:
-    tracing = start_tracing(OTLPSpanExporter())
+    tracing = start_tracing(OTLPSpanExporter(), {around.mes_url: "mes", NOBODY_LISTENS: "mes"})
     shop = Shop(around)
 
     @asynccontextmanager

@@ -5,22 +5,32 @@ Where telemetry goes is said by the usual OTEL_EXPORTER_OTLP_… variables; MES 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from opentelemetry import trace
 from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
-from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
+from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor, RequestInfo
 from opentelemetry.instrumentation.starlette import StarletteInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from starlette.applications import Starlette
 
 
-def start_tracing(exporter: SpanExporter) -> TracerProvider:
-    """Instruments HTTP client and RabbitMQ client; to be called before the first of them is opened."""
+def start_tracing(exporter: SpanExporter, peers: Mapping[str, str]) -> TracerProvider:
+    """Instruments HTTP client and RabbitMQ client; to be called before the first of them is opened.
+
+    `peers` are the systems that the service calls, by URL: their name goes on the client spans.
+    """
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     AioPikaInstrumentor().instrument()
-    HTTPX2ClientInstrumentor().instrument()
+
+    async def name_peer(span: trace.Span, request: RequestInfo) -> None:
+        if peer := next((name for url, name in peers.items() if str(request.url).startswith(f"{url}/")), None):
+            span.set_attribute("peer.service", peer)
+
+    HTTPX2ClientInstrumentor().instrument(async_request_hook=name_peer)
     return provider
 
 

@@ -11,10 +11,9 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -29,18 +28,24 @@ class Seen:
     attributes: dict[str, Any]
 
 
-class Collector(TraceServiceServicer):  # type: ignore[misc]
+_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
+
+
+class Collector:
     """Listens while it is entered; `seen` grows."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self._grpc = grpc.server(ThreadPoolExecutor(2))
-        add_TraceServiceServicer_to_server(self, self._grpc)
+        export = grpc.unary_unary_rpc_method_handler(
+            self._export, ExportTraceServiceRequest.FromString, ExportTraceServiceResponse.SerializeToString
+        )
+        self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"Export": export}),))
         self.grpc_address = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._build_http())
         self.http_url = f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def Export(self, request: ExportTraceServiceRequest, context: object) -> ExportTraceServiceResponse:  # noqa: N802
+    def _export(self, request: ExportTraceServiceRequest, _: object) -> ExportTraceServiceResponse:
         self._keep("grpc", request)
         return ExportTraceServiceResponse()
 
@@ -49,7 +54,9 @@ class Collector(TraceServiceServicer):  # type: ignore[misc]
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._grpc.stop(1).wait()
         self._http.shutdown()
         self._http.server_close()

@@ -1,0 +1,27 @@
+"""Which processes carry a mark in their environment: how the tests see that nothing was left behind."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+
+def find_marked(mark: str) -> list[str]:
+    """Command lines of the living processes with `mark` in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark.encode() in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+            except (OSError, ValueError):
+                continue  # it ended meanwhile, or belongs to somebody else
+    return found
+
+
+def wait_until_gone(mark: str, seconds: float = 20.0) -> list[str]:
+    """What is still there after at most that time."""
+    until = time.monotonic() + seconds
+    while (left := find_marked(mark)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return left
