@@ -22,7 +22,6 @@ import click
 from alexandrite.broker import BrokerError, RabbitNode
 from alexandrite.plan import PlanError, parse_faults
 
-from ..app import serving
 from ..errors import Unavailable
 from ..listening import split_address
 from ..settings import Settings
@@ -77,6 +76,8 @@ def demo(seed: int, orders_per_minute: float, faults: str, speed: float, directo
 
 
 async def _run(settings: Settings, company: Company) -> None:
+    from ..app import serving  # the engine takes a second to load, which no other command should wait for
+
     async with serving(settings) as server:
         process = await _start(company, server.otlp_grpc, server.otlp_http)
         try:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from ..app import serving
 from ..settings import Settings
 from ..telemetry import set_up_logging
 from ..texts import get_translator
@@ -24,6 +23,8 @@ def serve(path: Path | None) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from ..app import serving  # the engine takes a second to load, which no other command should wait for
+
     async with serving(settings) as server:
         for line in where_to_look(settings, server.web_url, server.otlp_grpc, server.otlp_http):
             click.echo(line)

@@ -1,0 +1,133 @@
+"""Reading recorded telemetry: captures as folder and archive, single files, and what is honestly passed over."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ordertrace.cli.recordings import JSON, PROTOBUF, read_recordings
+from ordertrace.errors import Invalid
+
+GRPC = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+
+def trace_request() -> bytes:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = bytes(range(16)), bytes(range(8)), "work"
+    span.start_time_unix_nano, span.end_time_unix_nano = 1_700_000_000 * 10**9, 1_700_000_001 * 10**9
+    return request.SerializeToString()
+
+
+def capture_files() -> dict[str, bytes]:
+    lines = [
+        {"n": 1, "file": "requests/00001.bin", "path": "/v1/traces", "transport": "http", "arrived_unix_nano": 2 * 10**9,
+         "content_type": PROTOBUF, "content_encoding": "gzip"},
+        {"n": 2, "file": "requests/00002.bin", "path": GRPC, "transport": "grpc", "grpc_encoding": "gzip",
+         "arrived_unix_nano": 3 * 10**9},
+        {"n": 3, "file": "requests/00003.bin", "path": "/v1/logs", "transport": "http"},
+        {"n": 4, "file": "requests/00004.json", "path": "/api/v2/spans", "transport": "http"},
+    ]  # fmt: skip
+    return {
+        "index.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode(),
+        "requests/00001.bin": gzip.compress(trace_request()),
+        "requests/00002.bin": trace_request(),
+        "requests/00003.bin": b"logs",
+        "requests/00004.json": b"[]",
+        "firehose.jsonl": b"{}\n{}\n",
+        "ground_truth.json": b"this must not be read",
+    }
+
+
+@pytest.fixture(params=["folder", "archive"])
+def capture(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "folder":
+        for name, content in capture_files().items():
+            (tmp_path / "cap" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "cap" / name).write_bytes(content)
+        return tmp_path / "cap"
+    path = tmp_path / "cap.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in capture_files().items():
+            member = tarfile.TarInfo(f"cap/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_reads_a_capture_in_order_of_arrival(capture: Path) -> None:
+    (recording,) = read_recordings(capture)
+    assert recording.name == "cap"
+    assert [(r.content_type, r.content_encoding, r.arrived_seconds) for r in recording.requests] == [
+        (PROTOBUF, "gzip", 2.0),
+        (PROTOBUF, "", 3.0),  # gRPC bodies are recorded as plain protobuf
+    ]
+    assert dict(recording.skipped) == {"logs": 1, "zipkin": 1, "firehose": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kinds"),
+    [
+        ("a.bin", trace_request(), [(PROTOBUF, "")]),
+        ("a.bin.gz", gzip.compress(trace_request()), [(PROTOBUF, "gzip")]),
+        ("a.json", b'{\n "resourceSpans": []\n}', [(JSON, "")]),
+        ("a.json.gz", gzip.compress(b'{"resourceSpans": []}'), [(JSON, "")]),
+        ("a.jsonl", b'{"resourceSpans": []}\n{"resourceLogs": []}\n{"resourceSpans": []}\n', [(JSON, ""), (JSON, "")]),
+    ],
+)
+def test_reads_single_files_by_their_content(tmp_path: Path, name: str, content: bytes, kinds: list[object]) -> None:
+    (tmp_path / name).write_bytes(content)
+    (recording,) = read_recordings(tmp_path / name)
+    assert [(r.content_type, r.content_encoding) for r in recording.requests] == kinds
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'[{"traceId": "1"}]', "zipkin"),
+        (b'{"data": []}', "jaeger"),
+        (b'{"routing_key": "publish.x"}\n{"routing_key": "deliver.q"}', "firehose"),
+        (b'{"resourceMetrics": []}', "metrics"),
+        (ExportLogsServiceRequest().SerializeToString(), "protobuf without spans"),
+    ],
+)
+def test_says_what_it_passes_over(tmp_path: Path, content: bytes, kind: str) -> None:
+    (tmp_path / "x").write_bytes(content)
+    (recording,) = read_recordings(tmp_path / "x")
+    assert not recording.requests
+    assert recording.skipped[kind] >= 1
+
+
+def test_reads_a_folder_of_files(tmp_path: Path) -> None:
+    (tmp_path / "1.bin").write_bytes(trace_request())
+    (tmp_path / "2.json").write_bytes(b'{"resourceSpans": []}')
+    (tmp_path / "ground_truth.json").write_bytes(b"this must not be read")
+    assert [recording.name for recording in read_recordings(tmp_path)] == ["1.bin", "2.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.bin", b"\xff\xfe\xfd", "neither JSON nor"),
+        ("x.json", b'{"a": ', "not valid JSON"),
+        ("x.gz", b"\x1f\x8bnonsense", "cannot be unpacked"),
+        ("x.tar.gz", b"nonsense", "cannot be unpacked"),
+    ],
+)
+def test_refuses_what_it_cannot_read(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Invalid, match=says):
+        list(read_recordings(tmp_path / name))
+
+
+def test_names_a_file_that_the_index_promises_in_vain(tmp_path: Path) -> None:
+    (tmp_path / "index.jsonl").write_text('{"file": "requests/1.bin", "path": "/v1/traces"}\n')
+    with pytest.raises(Invalid, match="line 1 names"):
+        list(read_recordings(tmp_path))
