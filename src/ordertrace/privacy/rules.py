@@ -8,6 +8,7 @@ engine's search for many patterns at once share.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..settings import PrivacySettings
@@ -52,27 +53,30 @@ _CARDS_CHECKED_MAX = 50
 class ScrubRules:
     """SQL expressions; each is put into a lambda that names its argument as said here.
 
-    `drops` is true for an attribute name `key` that must not be kept, `suspects(x)` is true where a text may hold what
-    a pattern forbids, and `scrub` is the text `value` with marks in place of it.
+    `drops` is true for an attribute name `key` that must not be kept; `suspects` is true where a text `value` may hold
+    what a pattern forbids, and cheap; `scrubs` are the texts with marks in place of it, to be applied to `value` one
+    after another, each in a lambda of its own (an expression inside an expression would be analysed many times over).
     """
 
     drops: str
-    scrub: str
-    patterns: tuple[str, ...]
+    suspects: str
+    scrubs: tuple[str, ...]
 
-    def suspects(self, expression: str) -> str:
-        """A cheap SQL condition: whether `scrub` could change the text `expression`."""
-        return f"multiMatchAny({expression}, {sql_array(self.patterns)})" if self.patterns else "0"
+    def scrub_all(self, values: str) -> str:
+        """The SQL array `values` with marks in place of what must not be kept."""
+        for scrub in self.scrubs:
+            values = f"arrayMap(value -> {scrub}, {values})"
+        return values
 
 
 def build_rules(settings: PrivacySettings) -> ScrubRules:
     """The expressions for these settings."""
-    expression, patterns = "value", list[str]()
-    for name in ("email", "phone", "card"):
-        if name in settings.patterns:
-            expression = _replaced(name, expression)
-            patterns += _SUSPECTS[name]
-    return ScrubRules(drops=_drops(settings), scrub=expression, patterns=tuple(patterns))
+    patterns = [pattern for name, some in _SUSPECTS.items() if name in settings.patterns for pattern in some]
+    return ScrubRules(
+        drops=_drops(settings),
+        suspects=f"multiMatchAny(value, {sql_array(patterns)})" if patterns else "0",
+        scrubs=tuple(scrub for name, scrub in _SCRUBS if name in settings.patterns),
+    )
 
 
 def drop_pattern(settings: PrivacySettings) -> str:
@@ -86,7 +90,7 @@ def sql_string(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def sql_array(texts: tuple[str, ...]) -> str:
+def sql_array(texts: Sequence[str]) -> str:
     """A SQL literal of an array of strings."""
     return "[" + ", ".join(sql_string(text) for text in texts) + "]"
 
@@ -100,27 +104,26 @@ def _drops(settings: PrivacySettings) -> str:
     return f"({dropped} AND lower(key) NOT IN {sql_array(tuple(key.lower() for key in settings.keep_keys))})"
 
 
-def _replaced(name: str, expression: str) -> str:
-    if name == "email":
-        return f"replaceRegexpAll({expression}, {sql_string(_EMAIL)}, '[email]')"
-    if name == "phone":
-        plus = f"replaceRegexpAll({expression}, {sql_string(_PHONE)}, '[phone]')"
-        return f"replaceRegexpAll({plus}, {sql_string(_PHONE_RUSSIAN)}, '\\\\1[phone]')"
-    return _without_cards(expression)
-
-
-def _without_cards(expression: str) -> str:
-    """Replaces the card-like numbers whose check digit is right (Luhn), longest first."""
-    numbers = f"arrayDistinct(extractAll({expression}, {sql_string(_CARD)}))"
+def _without_cards() -> str:
+    """Replaces the card-like numbers whose check digit is right (Luhn)."""
     digits = "arrayReverse(extractAll(replaceAll(replaceAll(number, '%20', ''), '%C2%A0', ''), '[0-9]'))"
-    doubled = "(toUInt8(digit) * (1 + (place + 1) % 2))"
-    total = f"arraySum((digit, place) -> intDiv{doubled[:-1]}, 10) + {doubled} % 10, {digits}, arrayEnumerate({digits}))"
-    cards = f"arrayFilter(number -> {total} % 10 = 0, {numbers})"
-    one_by_one = f"arrayFold((text, number) -> replaceAll(text, number, '[card]'), {cards}, {expression})"
-    all_of_them = f"replaceRegexpAll({expression}, {sql_string(_CARD)}, '[card]')"
-    found = f"match({expression}, {sql_string(_CARD_BOUNDED)})"
-    return f"if({found}, if(length({numbers}) > {_CARDS_CHECKED_MAX}, {all_of_them}, {one_by_one}), {expression})"
+    doubled = "toUInt8(digit) * (2 - place % 2)"
+    luhn = f"arrayMap(digits -> arraySum((digit, place) -> intDiv({doubled}, 10) + ({doubled}) % 10, digits, arrayEnumerate(digits)), [{digits}])[1]"
+    checked = (
+        f"arrayFold((text, number) -> if({luhn} % 10 = 0, replaceAll(text, number, '[card]'), text), numbers, value)"
+    )
+    card = sql_string(_CARD)
+    either = f"if(length(numbers) > {_CARDS_CHECKED_MAX}, replaceRegexpAll(value, {card}, '[card]'), {checked})"
+    return f"if(match(value, {sql_string(_CARD_BOUNDED)}), arrayMap(numbers -> {either}, [arrayDistinct(extractAll(value, {card}))])[1], value)"
 
 
 def _quoted_for_re2(text: str) -> str:
     return re.sub(r"[^0-9A-Za-z_]", lambda found: "\\" + found[0], text)
+
+
+_SCRUBS = (
+    ("email", f"replaceRegexpAll(value, {sql_string(_EMAIL)}, '[email]')"),
+    ("phone", f"replaceRegexpAll(value, {sql_string(_PHONE)}, '[phone]')"),
+    ("phone", f"replaceRegexpAll(value, {sql_string(_PHONE_RUSSIAN)}, '\\\\1[phone]')"),
+    ("card", _without_cards()),
+)

@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import Error as EngineError
 
 from ..errors import Invalid, Unavailable
 from ..metrics import Metrics
-from ..privacy.rules import build_rules, sql_string
+from ..privacy.rules import build_rules, sql_array, sql_string
 from ..settings import Rule, Settings, parse_rule
 from .statements import statement
 from .store import clean
@@ -40,8 +40,24 @@ _STRUCTURE = (
 )
 
 # Errors of the engine that say nothing about the request: it is full, slow, out of disk or shutting down.
-_PASSING = ("MEMORY_LIMIT", "TIMEOUT", "TOO_MANY", "NOT_ENOUGH_SPACE", "NETWORK", "SOCKET", "CANNOT_WRITE", "CANNOT_FSYNC",
-            "CANNOT_OPEN_FILE", "CANNOT_CREATE", "ABORTED", "QUERY_WAS_CANCELLED", "SHUTDOWN", "UNKNOWN_TABLE", "KEEPER", "ZERO_COPY")
+_PASSING = (
+    "MEMORY_LIMIT",
+    "TIMEOUT",
+    "TOO_MANY",
+    "NOT_ENOUGH_SPACE",
+    "NETWORK",
+    "SOCKET",
+    "CANNOT_WRITE",
+    "CANNOT_FSYNC",
+    "CANNOT_OPEN_FILE",
+    "CANNOT_CREATE",
+    "ABORTED",
+    "QUERY_WAS_CANCELLED",
+    "SHUTDOWN",
+    "UNKNOWN_TABLE",
+    "KEEPER",
+    "ZERO_COPY",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +92,7 @@ class SpanWriter:
             self._client.command(self._statement, parameters=self._parameters(group))
         except EngineError as error:
             text = clean(error)
-            if "Code:" not in str(error) or any(word in text for word in _PASSING):
+            if "code" not in text or any(word in text for word in _PASSING):
                 raise Unavailable(f"the store could not write {group.name}: {text}") from None
             raise Invalid(f"the store cannot read a request of {group.name}: {text}") from None
         finally:
@@ -96,49 +112,54 @@ class SpanWriter:
 
 def build_statement(settings: Settings) -> str:
     """The INSERT with the rules of these settings in it."""
-    rules = build_rules(settings.privacy)
-    id_rules = [parse_rule(text) for text in settings.order.id]
+    privacy = build_rules(settings.privacy)
+    ids = [parse_rule(text) for text in settings.order.id]
+    statuses = [parse_rule(text) for text in settings.order.status]
+    messages = [Rule(source="attribute", key=key) for key in ("messaging.message.id", "messaging.message_id")]
+    keys = list(dict.fromkeys(rule.key for rule in (*ids, *statuses, *messages)))[:250]
     return Template(statement("insert_spans")).substitute(
-        drops=rules.drops,
+        drops=privacy.drops,
+        suspects=privacy.suspects,
+        scrub_said=privacy.scrub_all("said"),
         decoded=_DECODED,
-        suspects=rules.suspects("value"),
-        scrub=rules.scrub,
-        order_id=_first_match(id_rules, [_found(rule) for rule in id_rules]),
-        order_id_by=_first_match(id_rules, [sql_string(rule.source) for rule in id_rules]),
-        order_status=_first_match(rules_ := [parse_rule(text) for text in settings.order.status], [_found(rule) for rule in rules_]),
+        codes=f"transform(key, {sql_array(keys)}, {list(range(1, len(keys) + 1))}, 0)",
+        order_id=_first_match(ids, keys, [_found(rule, keys) for rule in ids]),
+        order_id_by=_first_match(ids, keys, [sql_string(rule.source) for rule in ids]),
+        order_status=_first_match(statuses, keys, [_found(rule, keys) for rule in statuses]),
+        message_id=_first_match(messages, keys, [_found(rule, keys) for rule in messages]),
     )
 
 
-def _found(rule: Rule) -> str:
-    value = f"values[indexOf(keys, {sql_string(rule.key)})]"
+def _found(rule: Rule, keys: list[str]) -> str:
+    """What the rule finds in a span: `found` holds the values of `keys` that the span has, `found_codes` says of which."""
+    value = f"found[indexOf(found_codes, {keys.index(rule.key) + 1})]"
     if rule.source == "attribute":
         return value
     return f"if({value} = '', '', regexpExtract({value}, {sql_string(rule.pattern)}, {rule.group}))"
 
 
-def _first_match(rules: list[Rule], answers: list[str]) -> str:
+def _first_match(rules: list[Rule], keys: list[str], answers: list[str]) -> str:
     """The answer that belongs to the first rule that finds something, or an empty text."""
     expression = "''"
     for rule, answer in zip(reversed(rules), reversed(answers), strict=True):
-        expression = f"if({_found(rule)} != '', {answer}, {expression})"
+        expression = f"if({_found(rule, keys)} != '', {answer}, {expression})"
     return expression
 
 
 # AnyValue's bytes → text. The first byte tells the kind; texts, bytes and containers follow behind their length.
 _BODY = "substring(raw, 3 + (length(raw) > 130) + (length(raw) > 16387) + (length(raw) > 2097156))"
-_LOW = "reinterpretAsUInt64(substring(raw, 2, 8))"
-_VARINT = " + ".join(
-    [f"bitShiftRight(bitAnd({_LOW}, {0x7F << 8 * i}), {i})" for i in range(8)]
-    + ["bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 10, 1)), 127)), 56)", "bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 11, 1)), 1)), 63)"]
+_VARINT = (
+    "arraySum(i -> bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 2 + i, 1)), 127)), 7 * i), range(length(raw) - 1))"
 )
-# A container was made JSON when it was admitted: its only element, a text, so there are three lengths before it.
-_CONTAINER = f"substring({_BODY}, 1)"
+# A container was made JSON when it was admitted, as its only element: three lengths stand before the text.
+_CONTAINER = f"arrayMap(raw -> {_BODY}, arrayMap(raw -> {_BODY}, [{_BODY}]))[1]"
 _DECODED = (
     "multiIf("
     f"ascii(raw) = 10, {_BODY}, "
     f"ascii(raw) = 24, toString(reinterpretAsInt64({_VARINT})), "
     "ascii(raw) = 16, if(ascii(substring(raw, 2, 1)) = 1, 'true', 'false'), "
     "ascii(raw) = 33, toString(reinterpretAsFloat64(substring(raw, 2, 8))), "
+    f"ascii(raw) IN (42, 50), {_CONTAINER}, "
     f"ascii(raw) = 58, base64Encode({_BODY}), "
     "'')"
 )

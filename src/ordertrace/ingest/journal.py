@@ -1,0 +1,210 @@
+"""Segments on disk: where a request is durable before it is a row. One segment is one group for the store.
+
+Blocking, for a thread of its own. A segment's requests also lie in a file in memory, from which the store reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import Invalid, Unavailable
+from ..privacy.keys import KeyRing, sync_directory
+from ..store.span_writer import Group
+from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_delimited
+
+_SUFFIX = ".segment"
+_SET_ASIDE_MAX = 1000
+_WRITE_PIECES_MAX = 512  # below IOV_MAX
+
+
+@dataclass(slots=True)
+class Segment:
+    """A group of requests on its way. `file` is the descriptor of the file in memory; `spans` and `size` are of its requests."""
+
+    name: str
+    path: Path
+    file: int
+    spans: int = 0
+    size: int = 0
+    requests: int = 0
+    opened: float = field(default_factory=time.monotonic)
+
+    @property
+    def inserted_at(self) -> datetime:
+        """The group's own time, by which its rows are found; it is part of the name."""
+        return datetime.fromtimestamp(int(self.name[:15]) / 1000, UTC)
+
+    @property
+    def group(self) -> Group:
+        return Group(self.name, self.inserted_at, self.file)
+
+
+class Journal:
+    """Appends requests to the open segment and hands out closed ones."""
+
+    def __init__(self, directory: Path, ring: KeyRing) -> None:
+        self._directory = directory
+        self._ring = ring
+        self._last_ms = 0
+        self._open: Segment | None = None
+        self._seal: Seal | None = None
+        self._disk = -1
+        self._length = 0
+
+    def prepare(self) -> list[Path]:
+        """Makes the directory; returns the segments that an earlier run left behind, oldest first. Raises Unavailable."""
+        try:
+            (self._directory / "set-aside").mkdir(parents=True, exist_ok=True, mode=0o700)
+            left = sorted(path for path in self._directory.iterdir() if path.suffix == _SUFFIX)
+        except OSError as error:
+            raise Unavailable(f"cannot open the journal {self._directory}: {error.strerror}") from None
+        self._last_ms = max((int(path.name[:15]) for path in left if path.name[:15].isdigit()), default=0)
+        return left
+
+    @property
+    def segment(self) -> Segment | None:
+        """The open segment, if there is one."""
+        return self._open
+
+    def append(self, requests: Sequence[bytes], spans: int) -> Segment:
+        """Writes and syncs the requests; when it returns they survive a crash. Returns the segment that holds them.
+
+        Raises Unavailable when the disk does not take them; then none of them is in the journal.
+        """
+        try:
+            segment = self._open or self._create()
+            self._write(segment, requests)
+        except OSError as error:
+            self._undo()
+            raise Unavailable(f"the journal cannot be written: {error.strerror}") from None
+        for start in range(0, len(requests), _WRITE_PIECES_MAX // 2):
+            pieces = [
+                piece
+                for request in requests[start : start + _WRITE_PIECES_MAX // 2]
+                for piece in (to_delimited(request), request)
+            ]
+            _write_all(segment.file, pieces)
+        segment.requests += len(requests)
+        segment.spans += spans
+        segment.size += sum(map(len, requests))
+        return segment
+
+    def close_segment(self) -> Segment | None:
+        """Ends the open segment and returns it, if it holds anything."""
+        segment, self._open = self._open, None
+        if self._disk >= 0:
+            os.close(self._disk)
+            self._disk = -1
+        if segment and not segment.requests:
+            self.remove(segment)
+            os.close(segment.file)
+            return None
+        return segment
+
+    def read(self, path: Path) -> tuple[Segment, int]:
+        """A segment left behind, and how many of its records were damaged and are set aside now.
+
+        Raises Invalid where it is no segment at all, Unavailable where its key is missing or the disk fails.
+        """
+        try:
+            content = path.read_bytes()
+            segment = Segment(path.name.removesuffix(_SUFFIX), path, os.memfd_create("group"))
+            damaged: list[Record] = []
+            if len(content) >= HEAD_BYTES:
+                for record in read_records(content, self._ring):
+                    if record.request is None:
+                        damaged.append(record)
+                    else:
+                        _write_all(segment.file, [to_delimited(record.request), record.request])
+                        segment.requests += 1
+            for record in damaged:
+                self._set_aside(
+                    f"{segment.name}-{record.number}",
+                    content[:HEAD_BYTES] + len(record.sealed).to_bytes(4, "big") + record.sealed,
+                )
+        except OSError as error:
+            raise Unavailable(f"the journal cannot be read: {error.strerror}") from None
+        return segment, len(damaged)
+
+    def mark_split(self, segment: Segment) -> None:
+        """Remembers, over a crash too, that this group is written in parts from now on."""
+        path = segment.path.with_suffix(".split")
+        path.touch(0o600)
+        sync_directory(self._directory)
+
+    def is_split(self, segment: Segment) -> bool:
+        """Whether an earlier attempt began to write this group in parts."""
+        return segment.path.with_suffix(".split").exists()
+
+    def set_aside(self, name: str, request: bytes) -> None:
+        """Keeps a request that the store refuses, sealed; the oldest ones make room beyond a thousand."""
+        seal = Seal(self._ring, build_head(self._ring))
+        self._set_aside(name, seal.head + seal.seal(0, request))
+
+    def set_file_aside(self, path: Path) -> None:
+        """Keeps a file that is no segment where nobody reads it again."""
+        path.rename(self._directory / "set-aside" / path.name)
+
+    def remove(self, segment: Segment) -> None:
+        """Forgets a segment that is stored and joined."""
+        segment.path.unlink(missing_ok=True)
+        segment.path.with_suffix(".split").unlink(missing_ok=True)
+
+    def _create(self) -> Segment:
+        self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
+        name = f"{self._last_ms:015d}-{secrets.token_hex(4)}"
+        path = self._directory / (name + _SUFFIX)
+        self._disk = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._open = segment = Segment(name, path, os.memfd_create("group"))
+        self._seal = Seal(self._ring, build_head(self._ring))
+        self._length = 0
+        _write_all(self._disk, [self._seal.head])
+        self._length = HEAD_BYTES
+        sync_directory(self._directory)
+        return segment
+
+    def _write(self, segment: Segment, requests: Sequence[bytes]) -> None:
+        assert self._seal is not None
+        records = [self._seal.seal(segment.requests + i, request) for i, request in enumerate(requests)]
+        for start in range(0, len(records), _WRITE_PIECES_MAX):
+            _write_all(self._disk, records[start : start + _WRITE_PIECES_MAX])
+        os.fdatasync(self._disk)
+        self._length += sum(map(len, records))
+
+    def _undo(self) -> None:
+        """Takes a half-written batch back; what was acknowledged before stays."""
+        if self._disk >= 0:
+            try:
+                os.ftruncate(self._disk, self._length)
+            except OSError:
+                pass  # a torn record at the end is never read
+
+    def _set_aside(self, name: str, content: bytes) -> None:
+        folder = self._directory / "set-aside"
+        for oldest in sorted(folder.iterdir())[: -_SET_ASIDE_MAX + 1]:
+            oldest.unlink(missing_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def requests_of(segment: Segment) -> bytes:
+    """All that lies in the segment's file in memory."""
+    size = os.lseek(segment.file, 0, os.SEEK_END)
+    return os.pread(segment.file, size, 0)
+
+
+def _write_all(descriptor: int, pieces: list[bytes]) -> None:
+    wanted = sum(map(len, pieces))
+    written = os.writev(descriptor, pieces)
+    if written < wanted:
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+__all__ = ["Invalid", "Journal", "Segment", "requests_of"]

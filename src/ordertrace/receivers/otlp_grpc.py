@@ -1,0 +1,125 @@
+"""OTLP over gRPC (4317). Requests stay bytes: the intake checks them, nothing here reads a span."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import NoReturn, Self
+
+import grpc
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from ..errors import Internal, Invalid, OrdertraceError, Unavailable
+from ..ingest.intake import Intake
+from ..listening import split_address
+from ..metrics import Metrics
+from ..settings import Settings
+from .answers import NOT_KEPT, answer_word, to_grpc_code, to_status
+
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+_Export = Callable[[bytes, _Context], Awaitable[bytes]]
+_SERVICE = "opentelemetry.proto.collector.{0}.v1.{1}Service"
+
+
+class OtlpGrpcReceiver:
+    """Listens while entered; `port` is the real one where 0 was asked for."""
+
+    def __init__(self, intake: Intake, settings: Settings, metrics: Metrics) -> None:
+        self._intake = intake
+        self._metrics = metrics
+        self._host, self.port = split_address(settings.listen.otlp_grpc)
+        self._server = grpc.aio.server(
+            options=[
+                # somewhat more than is allowed, so that the intake can say and count what was too large
+                ("grpc.max_receive_message_length", 2 * settings.listen.request_bytes_max),
+                ("grpc.max_concurrent_streams", 1000),
+                ("grpc.so_reuseport", 0),
+            ],
+            maximum_concurrent_rpcs=settings.listen.connections_max,
+        )
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        """Raises Unavailable when the address is taken."""
+        exports: dict[str, _Export] = {
+            "trace": self._export_traces,
+            "logs": self._export_logs,
+            "metrics": self._export_metrics,
+        }
+        self._server.add_generic_rpc_handlers(
+            tuple(
+                grpc.method_handlers_generic_handler(
+                    _SERVICE.format(signal, signal.capitalize()),
+                    {"Export": grpc.unary_unary_rpc_method_handler(export)},
+                )
+                for signal, export in exports.items()
+            )
+        )
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{self.port}")
+        except RuntimeError:
+            raise Unavailable(f"cannot listen on {self.address}; is another ordertrace running?") from None
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._server.stop(5)
+
+    async def _export_traces(self, payload: bytes, context: _Context) -> bytes:
+        try:
+            admission = await self._intake.admit(payload, "grpc")
+        except OrdertraceError as error:
+            await self._refuse(error, context)
+        self._metrics.requests.labels("grpc", "ok").inc()
+        if not admission.refused:
+            return b""
+        response = ExportTraceServiceResponse()
+        response.partial_success.rejected_spans = admission.refused
+        response.partial_success.error_message = admission.message
+        return response.SerializeToString()
+
+    async def _export_logs(self, payload: bytes, context: _Context) -> bytes:
+        try:
+            request = ExportLogsServiceRequest.FromString(payload)
+        except DecodeError:
+            await self._refuse(
+                Invalid(f"{len(payload)} bytes are not an ExportLogsServiceRequest in protobuf"), context
+            )
+        response = ExportLogsServiceResponse()
+        response.partial_success.rejected_log_records = sum(
+            len(s.log_records) for r in request.resource_logs for s in r.scope_logs
+        )
+        response.partial_success.error_message = NOT_KEPT.format("log records")
+        return response.SerializeToString()
+
+    async def _export_metrics(self, payload: bytes, context: _Context) -> bytes:
+        try:
+            request = ExportMetricsServiceRequest.FromString(payload)
+        except DecodeError:
+            await self._refuse(
+                Invalid(f"{len(payload)} bytes are not an ExportMetricsServiceRequest in protobuf"), context
+            )
+        response = ExportMetricsServiceResponse()
+        response.partial_success.rejected_data_points = sum(
+            len(s.metrics) for r in request.resource_metrics for s in r.scope_metrics
+        )
+        response.partial_success.error_message = NOT_KEPT.format("metrics")
+        return response.SerializeToString()
+
+    async def _refuse(self, error: OrdertraceError, context: _Context) -> NoReturn:
+        self._metrics.requests.labels("grpc", answer_word(error)).inc()
+        details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
+        await context.abort(to_grpc_code(error), str(error), details)
+        raise Internal("the answer was not given")
