@@ -29,7 +29,8 @@ class Translator:
 
     def ngettext(self, one: str, many: str, count: float, **values: object) -> str:
         """The plural form for `count`, which is also the placeholder `num`."""
-        return _fill(self._catalogue.ngettext(one, many, int(count)), {"num": count, **values})
+        text = _fill(self._catalogue.ngettext(one, many, int(count)), {"num": count, **values})
+        return text.replace(f"{count} ", f"{count}\N{NO-BREAK SPACE}", 1)
 
 
 def N_(message: str) -> str:  # noqa: N802 (gettext's own name, found by the extractor)

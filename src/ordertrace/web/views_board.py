@@ -134,9 +134,9 @@ def _card(figure: Figure, viewer: Viewer) -> FigureCard | None:
     """Known figures get words and a meaning; others are shown by their name."""
     t, value = viewer.t, figure.value
     titles: Mapping[str, tuple[str, str, str]] = {
-        "open": (t.gettext("in progress"), "count", "calm"),
-        "stuck": (t.gettext("stuck"), "count", "bad"),
-        "failed": (t.gettext("failed"), "count", "bad"),
+        "open": (t.gettext("orders in progress"), "count", "calm"),
+        "stuck": (t.gettext("orders stuck"), "count", "bad"),
+        "failed": (t.gettext("orders failed"), "count", "bad"),
         "late": (t.gettext("past their deadline"), "count", "bad"),
         "soon_late": (t.gettext("nearly late"), "count", "soon"),
         "closed_today": (t.gettext("done today"), "count", "calm"),
@@ -174,7 +174,7 @@ def _seen(sight: SystemSight, viewer: Viewer) -> SystemSeen:
     t, mark = viewer.t, viewer.mark(sight.name)
     if sight.last_seen_at is None:
         if sight.closed:
-            text = t.gettext("seen through other systems")
+            text = t.gettext("seen through others")
             return SystemSeen(mark, text, t.gettext("sends no telemetry of its own"), "calm")
         return SystemSeen(mark, t.gettext("not heard yet"), "", "soon")
     silent = (viewer.now - sight.last_seen_at).total_seconds()

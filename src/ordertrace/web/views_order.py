@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..model.flow import Flow
 from ..model.order import (
     Diagnosis,
+    DiagnosisKind,
     JoinedBy,
     Message,
     Order,
     OrderEvent,
     OrderState,
     OrderTimeline,
-    StatusView,
     TraceSummary,
 )
 from ..texts import (
@@ -38,12 +37,10 @@ EVIDENCE_MAX = 6
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One fact that speaks for the diagnosis, with its row on this page."""
+    """What speaks for the diagnosis; facts that say the same share a line. `times`: address of the row, time, exact time."""
 
-    href: str
-    clock: str
-    title: str
     text: str
+    times: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +91,7 @@ class ViewRow:
     title: str
     inferred: bool
     note: str
+    wrong: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ def build_order_view(timeline: OrderTimeline, viewer: Viewer) -> OrderView:
         has_inferred="inferred" in forms,
         has_ghosts="ghost" in forms,
         events=tuple(_event_row(event, viewer) for event in timeline.events),
-        views=tuple(_views(order.statuses, viewer)),
+        views=tuple(_views(order, viewer)),
         messages=tuple(_message_row(message, viewer) for message in timeline.messages),
         traces=tuple(_trace_row(trace, timeline.events, viewer) for trace in timeline.traces),
     )
@@ -203,7 +201,8 @@ def build_call(timeline: OrderTimeline, viewer: Viewer) -> Call:
 def _calm_sentence(order: Order, viewer: Viewer) -> tuple[str, str]:
     t = viewer.t
     if order.state is OrderState.CLOSED:
-        return "good", t.gettext("The order is done.")
+        seconds = ((order.closed_at or order.last_seen_at) - order.started_at).total_seconds()
+        return "good", t.gettext("The order is done, after %(duration)s.", duration=viewer.lasting(seconds))
     if order.state is OrderState.CANCELLED:
         return "calm", t.gettext("The order was called off.")
     if order.state is not OrderState.OPEN:
@@ -214,16 +213,13 @@ def _calm_sentence(order: Order, viewer: Viewer) -> tuple[str, str]:
 
 def _evidence(diagnosis: Diagnosis, events: Sequence[OrderEvent], viewer: Viewer) -> list[Evidence]:
     by_id = {event.id: event for event in events}
-    return [
-        Evidence(
-            "#" + event_anchor(event.id),
-            viewer.clock(event.at),
-            viewer.exact(event.at),
-            evidence_line(event, viewer.flow, viewer.language),
-        )
-        for name in dict.fromkeys(diagnosis.evidence)
-        if (event := by_id.get(name))
-    ]
+    lines: dict[str, list[tuple[str, str, str]]] = {}
+    for name in dict.fromkeys(diagnosis.evidence):
+        if event := by_id.get(name):
+            text = evidence_line(event, viewer.flow, viewer.language)
+            time = ("#" + event_anchor(event.id), viewer.clock(event.at), viewer.exact(event.at))
+            lines.setdefault(text, []).append(time)
+    return [Evidence(text, tuple(times)) for text, times in lines.items()]
 
 
 def _chart_note(timeline: OrderTimeline, viewer: Viewer) -> str:
@@ -265,14 +261,18 @@ def _joined(event: OrderEvent, viewer: Viewer) -> str:
     return f"{how}, {certainty_words(event.confidence, viewer.language)}"
 
 
-def _views(statuses: Mapping[str, StatusView], viewer: Viewer) -> list[ViewRow]:
-    flow: Flow = viewer.flow
+def _views(order: Order, viewer: Viewer) -> list[ViewRow]:
+    """Systems in the flow's order. An order that has ended leaves nobody behind."""
+    flow, statuses = viewer.flow, order.statuses
+    disagree = order.diagnosis is not None and order.diagnosis.kind is DiagnosisKind.STATUS_MISMATCH
+    wrong = order.diagnosis.system if order.diagnosis and disagree else ""
     places = {system.name: i for i, system in enumerate(flow.systems)}
     furthest = max((flow.rank(view.status) for view in statuses.values()), default=0)
     rows = []
     for name, view in sorted(statuses.items(), key=lambda item: places.get(item[0], len(places))):
         behind = furthest - flow.rank(view.status)
-        note = viewer.t.ngettext("%(num)s step behind", "%(num)s steps behind", behind) if behind and flow.rank(view.status) else ""
+        lags = behind and flow.rank(view.status) and order.closed_at is None
+        note = viewer.t.ngettext("%(num)s step behind", "%(num)s steps behind", behind) if lags else ""
         rows.append(
             ViewRow(
                 system=viewer.mark(name),
@@ -282,6 +282,7 @@ def _views(statuses: Mapping[str, StatusView], viewer: Viewer) -> list[ViewRow]:
                 title=viewer.exact(view.at),
                 inferred=view.inferred,
                 note=note,
+                wrong=name == wrong,
             )
         )
     return rows

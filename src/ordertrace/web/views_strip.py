@@ -15,11 +15,13 @@ from ..model.board import Board, Dot, StepColumn
 from .viewer import SystemMark, Viewer
 from .views_orders import order_url
 
-LEFT, COLUMN_MIN, WIDTH = 58.0, 118.0, 1266.0
+LEFT, COLUMN_MIN, WIDTH = 62.0, 118.0, 1270.0
 TOP, DEADLINE, BOTTOM, HEIGHT = 64.0, 164.0, 316.0, 326.0
 SHARE_MAX = 10.0
 RADIUS, PITCH = 4.0, 9.2
-LATE_LABELS, LATE_PITCH = 6, 15.0
+TROUBLE = ("stuck", "failed")
+LATE_LABELS, LATE_PITCH = 6, 18.0
+LABEL_CHARACTERS = 12
 TITLE_CHARACTER = 7.4
 
 
@@ -69,6 +71,7 @@ class Strip:
     """The whole strip; `marks` are the heights of the scale with their words."""
 
     width: float
+    title_lines: int
     columns: tuple[StripColumn, ...]
     marks: tuple[tuple[float, str], ...]
 
@@ -89,14 +92,15 @@ def build_strip(board: Board, viewer: Viewer) -> Strip:
     t = viewer.t
     marks = [(height_of(0), "0 %"), (height_of(0.5), "50 %"), (height_of(2), "×2"), (height_of(5), "×5")]
     marks.append((DEADLINE, t.gettext("deadline")))
-    return Strip(LEFT + count * column, columns, tuple(marks))
+    lines = max((len(c.title) for c in columns), default=1)
+    return Strip(LEFT + count * column, lines, columns, tuple(marks))
 
 
 def _column(step: StepColumn, x: float, width: float, most: int, viewer: Viewer) -> StripColumn:
-    late = [dot for dot in step.dots if dot.used > 1]
-    rest = [dot for dot in step.dots if dot.used <= 1]
+    late = [dot for dot in step.dots if dot.used > 1 or dot.state in TROUBLE]
+    rest = [dot for dot in step.dots if dot.used <= 1 and dot.state not in TROUBLE]
     drawn_late = list(_late_dots(late, x + 18, viewer))
-    dots = [*_swarm(rest, x + width / 2 + 3, width - 34, viewer), *drawn_late]
+    dots = [*_swarm(rest, x + width * 0.6, width * 0.74, viewer), *drawn_late]
     return StripColumn(
         x=x,
         width=width,
@@ -117,11 +121,11 @@ def _late_dots(dots: Iterable[Dot], x: float, viewer: Viewer) -> Iterable[StripD
     label_y = TOP - LATE_PITCH
     for i, dot in enumerate(sorted(dots, key=lambda d: -d.used)):
         y = height_of(dot.used)
-        label_y = max(y, label_y + LATE_PITCH)
-        room = i < LATE_LABELS and label_y <= DEADLINE - 2
+        label_y = max(y if dot.used <= 1 else min(y, DEADLINE - 8), label_y + LATE_PITCH)
+        room = i < LATE_LABELS and label_y <= BOTTOM
         title = viewer.t.gettext("%(order)s, %(share)s of the deadline", order=dot.order_id, share=f"{dot.used:.0%}")
         x_now = x if room else x + 4 + (i - LATE_LABELS) % 9 * PITCH
-        yield StripDot(x_now, label_y if room else y, order_url(dot.order_id), title, "bad", dot.order_id if room else "", label_y)
+        yield StripDot(x_now, label_y if room else y, order_url(dot.order_id), title, "bad", wrap(dot.order_id, LABEL_CHARACTERS)[0] if room else "", label_y)
 
 
 def _swarm(dots: Sequence[Dot], centre: float, width: float, viewer: Viewer) -> Iterable[StripDot]:
@@ -135,8 +139,8 @@ def _swarm(dots: Sequence[Dot], centre: float, width: float, viewer: Viewer) -> 
         rows[row] = place + 1
         offset = (place + 1) // 2 * (1 if place % 2 else -1) if place < across else 0
         title = viewer.t.gettext("%(order)s, %(share)s of the deadline", order=dot.order_id, share=f"{dot.used:.0%}")
-        tone = "bad" if dot.state in ("stuck", "failed") else "soon" if dot.used >= 0.8 else "calm"
-        yield StripDot(centre + offset * PITCH, row * PITCH, order_url(dot.order_id), title, tone)
+        tone = "soon" if dot.used >= 0.8 else "calm"
+        yield StripDot(centre + offset * PITCH, max(row * PITCH, DEADLINE + 5), order_url(dot.order_id), title, tone)
 
 
 def _clouds(density: Sequence[int], x: float, width: float, most: int, viewer: Viewer) -> Iterable[Cloud]:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from ..model.flow import Step
 from ..model.order import OrderEvent, OrderState, OrderTimeline
 from ..texts import event_words, status_reached
 
 from .axis import Axis, Wish, build_axis
 from .viewer import QUEUES, SystemMark, Viewer
-from .work import Passing, Work, gather_work, infer_work, pair_messages
+from .work import Calling, Passing, Work, find_calls, gather_work, infer_work, is_error, pair_messages
 
 HEAD, ROW, LANE_GAP, FOOT = 52.0, 62.0, 8.0, 30.0
 BAR_HEIGHT, BAR_TOP = 18.0, 24.0
 BAR_WIDTH_MIN = 10.0
+ARROW_ROOM = 26.0
+LONG = timedelta(seconds=0.5)  # work that lasts longer is drawn to scale
 GHOST_WIDTH = 54.0
 CHARACTER = 6.9  # pixels of a label's character, on the generous side
 LABEL_CHARACTERS = 26
-LEFT, RIGHT, WIDTH = 14.0, 24.0, 1130.0
+LEFT, RIGHT, WIDTH = 14.0, 16.0, 1164.0
 OPEN_STATES = (OrderState.OPEN, OrderState.STUCK, OrderState.FAILED)
 
 
@@ -107,6 +110,7 @@ class Chart:
 
     width: float
     height: float
+    focus_x: float
     lanes: tuple[Lane, ...]
     bars: tuple[Bar, ...]
     arrows: tuple[Arrow, ...]
@@ -114,6 +118,17 @@ class Chart:
     ticks: tuple[Label, ...]
     notches: tuple[Notch, ...]
     rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """What takes part in the picture, without coordinates."""
+
+    works: tuple[Work, ...]
+    passings: tuple[Passing, ...]
+    calls: tuple[Calling, ...]
+    ghosts: tuple[Step, ...]
+    is_open: bool
 
 
 @dataclass(slots=True)
@@ -128,9 +143,12 @@ class _Drawing:
     bars: list[Bar] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
+    avoid: list[tuple[float, float]] = field(default_factory=list)  # notches, which no soft label may cross
 
     def add_label(self, label: Label) -> bool:
-        """Place the label unless it would touch another one of its line."""
+        """Place the label unless it would touch another one of its line, or cross a notch without being important."""
+        if label.form == "soft" and any(label.x < end and begin < label.right for begin, end in self.avoid):
+            return False
         for other in self.labels:
             if abs(other.y - label.y) < 11 and label.x < other.right + 6 and other.x < label.right + 6:
                 return False
@@ -147,26 +165,51 @@ def build_chart(timeline: OrderTimeline, viewer: Viewer) -> Chart | None:
     """The picture of the order as it stands at `viewer.now`; None where nothing has been seen yet."""
     if not timeline.events:
         return None
-    works = gather_work(timeline.events)
+    cast = _gather(timeline, viewer)
+    width = 400.0
+    chart = _draw(cast, timeline, viewer, width)
+    for _ in range(2):  # what stands to the right of now is known only once it is drawn: then widen to fill the page
+        if (left_over := WIDTH - chart.width) > 1:
+            width += left_over
+            chart = _draw(cast, timeline, viewer, width)
+    return chart if chart.width >= WIDTH else replace(chart, width=WIDTH)
+
+
+def _gather(timeline: OrderTimeline, viewer: Viewer) -> _Cast:
     passings = pair_messages(timeline.events)
     inferred = _begin_at_message(infer_work(timeline.events, viewer.flow), passings)
-    every = sorted([*works, *inferred], key=lambda w: (w.begin, w.end))
+    works = sorted([*gather_work(timeline.events), *inferred], key=lambda w: (w.begin, w.end))
     is_open = timeline.order.state in OPEN_STATES
-    axis = _axis(every, passings, timeline, viewer, is_open)
-    rows = _rows(every, axis)
     ghosts = viewer.flow.path_after(timeline.order.status) if is_open else ()
-    names = {w.system for w in every} | {step.system for step in ghosts}
-    drawing = _Drawing(viewer, timeline, axis, _lanes(names, bool(passings), every, rows, viewer))
-    _draw_bars(drawing, every, rows)
-    _draw_arrows(drawing, every, passings)
-    right = max([axis.xs[-1], *(label.right for label in drawing.labels), *(b.x + b.width for b in drawing.bars)])
-    rules, right = _rules(drawing, right, is_open)
-    right = _draw_ghosts(drawing, right) if ghosts else right
-    height = max(lane.y + lane.height for lane in drawing.lanes.values()) + FOOT
+    return _Cast(tuple(works), passings, tuple(find_calls(timeline.events, viewer.flow)), ghosts, is_open)
+
+
+def _draw(cast: _Cast, timeline: OrderTimeline, viewer: Viewer, width: float) -> Chart:
+    axis = _axis(cast, timeline, viewer, width)
+    d = _Drawing(viewer, timeline, axis, {})
+    rows = _rows(cast.works, d)
+    d.lanes |= _lanes(cast, rows, viewer)
+    d.avoid += [(fold.x - 8, fold.x + 8) for fold in axis.folds]
+    _draw_bars(d, cast, rows)
+    _draw_messages(d, cast)
+    for call in cast.calls:
+        _draw_call(d, call, cast)
+    right = max([axis.xs[-1], *(label.right for label in d.labels), *(b.x + b.width for b in d.bars)])
+    rules, right = _rules(d, right, cast.is_open)
+    right = _draw_ghosts(d, right) if cast.ghosts else right
+    height = max(lane.y + lane.height for lane in d.lanes.values()) + FOOT
     return Chart(
-        max(right + RIGHT, WIDTH), height, tuple(drawing.lanes.values()), tuple(drawing.bars), tuple(drawing.arrows),
-        tuple(drawing.labels), tuple(_ticks(axis, viewer)), tuple(_notches(axis, viewer)), tuple(rules),
-    )  # fmt: skip
+        width=right + RIGHT,
+        height=height,
+        focus_x=axis.xs[-1],
+        lanes=tuple(d.lanes.values()),
+        bars=tuple(d.bars),
+        arrows=tuple(d.arrows),
+        labels=tuple(d.labels),
+        ticks=tuple(_ticks(axis, {w.begin for w in cast.works}, viewer)),
+        notches=tuple(_notches(axis, viewer)),
+        rules=tuple(rules),
+    )
 
 
 def _begin_at_message(inferred: Sequence[Work], passings: Sequence[Passing]) -> tuple[Work, ...]:
@@ -180,61 +223,62 @@ def _begin_at_message(inferred: Sequence[Work], passings: Sequence[Passing]) -> 
     return tuple(moved)
 
 
-def _axis(
-    works: Sequence[Work], passings: Sequence[Passing], timeline: OrderTimeline, viewer: Viewer, is_open: bool
-) -> Axis:
-    moments = {w.begin for w in works} | {w.end for w in works if w.inferred or w.end - w.begin > timedelta(seconds=0.5)}
-    moments |= {p.sent.at for p in passings if p.sent}
-    if is_open:
+def _axis(cast: _Cast, timeline: OrderTimeline, viewer: Viewer, width: float) -> Axis:
+    moments = {w.begin for w in cast.works} | {w.end for w in cast.works if w.inferred or w.end - w.begin > LONG}
+    moments |= {p.sent.at for p in cast.passings if p.sent} | {call.event.at for call in cast.calls}
+    if cast.is_open:
         moments.add(max(viewer.now, *moments))
         deadline = timeline.order.deadline_at
         if deadline and min(moments) < deadline <= viewer.now:
             moments.add(deadline)
-    wishes = [Wish(w.begin, w.system, len(text) * CHARACTER) for w in works if (text := _strong_label(w, viewer))]
-    ghosts = len(viewer.flow.path_after(timeline.order.status)) if is_open else 0
-    reserve = min(5, ghosts) * (GHOST_WIDTH + 30.0) + 60.0 if is_open else 90.0
-    return build_axis(moments, wishes, LEFT, WIDTH - LEFT - RIGHT - reserve)
+    wishes = [Wish(w.begin, w.system, len(text) * CHARACTER) for w in cast.works if (text := _strong_label(w, viewer))]
+    for work in (w for w in cast.works if w.inferred):  # room for the bar and for the arrow that leaves it
+        wishes += [Wish(work.begin, f"{work.system} bar", ARROW_ROOM + 26), Wish(work.end, f"{work.system} bar", 0)]
+    return build_axis(moments, wishes, LEFT, width)
 
 
-def _rows(works: Sequence[Work], axis: Axis) -> dict[int, int]:
+def _rows(works: Sequence[Work], d: _Drawing) -> dict[int, int]:
     """Row of each piece of work in its lane: the first row that is free by then."""
     busy: dict[str, list[float]] = {}
     rows = {}
     for work in works:
-        begin = axis.x(work.begin)
-        end = begin + _width(work, axis) + 2
+        begin, width = _extent(work, d.axis)
         lane = busy.setdefault(work.system, [])
         row = next((i for i, until in enumerate(lane) if until <= begin), len(lane))
-        lane[row:row + 1] = [end]
+        lane[row : row + 1] = [begin + width + 2]
         rows[id(work)] = row
     return rows
 
 
-def _lanes(
-    names: set[str], queues: bool, works: Sequence[Work], rows: dict[int, int], viewer: Viewer
-) -> dict[str, Lane]:
+def _lanes(cast: _Cast, rows: dict[int, int], viewer: Viewer) -> dict[str, Lane]:
+    """A lane for each system that did something, was called or is still expected; the queues after the first."""
+    names = {w.system for w in cast.works} | {s.system for s in cast.ghosts} | {c.peer for c in cast.calls}
     known = [s.name for s in viewer.flow.systems if s.name in names]
     ordered = [viewer.mark(name) for name in (*known, *sorted(names - set(known)))]
-    if queues:
+    if cast.passings:
         ordered.insert(1, viewer.queues())
     lanes, y = {}, HEAD
     for mark in ordered:
-        mine = [w for w in works if w.system == mark.name]
-        count = 1 + max((rows[id(w)] for w in mine), default=0)
-        height = ROW - 14 if mark.name == QUEUES else ROW * count
-        lanes[mark.name] = Lane(mark, y, height, any(w.inferred for w in mine) and all(w.inferred for w in mine))
+        mine = [w for w in cast.works if w.system == mark.name]
+        height = ROW - 14 if mark.name == QUEUES else ROW * (1 + max((rows[id(w)] for w in mine), default=0))
+        lanes[mark.name] = Lane(mark, y, height, bool(mine) and all(w.inferred for w in mine))
         y += height + LANE_GAP
     return lanes
 
 
-def _width(work: Work, axis: Axis) -> float:
-    return max(BAR_WIDTH_MIN, axis.x(work.end) - axis.x(work.begin))
+def _extent(work: Work, axis: Axis) -> tuple[float, float]:
+    """Left end and width of a bar; inferred ones leave room for the arrow to whoever told of them."""
+    x, end = axis.x(work.begin), axis.x(work.end)
+    if work.inferred and end - x > ARROW_ROOM + BAR_WIDTH_MIN:
+        end -= ARROW_ROOM
+    return x, max(BAR_WIDTH_MIN, end - x)
 
 
 def _strong_label(work: Work, viewer: Viewer) -> str:
     if work.error:
         code = work.error.response_code or (work.error.error.type.rsplit(".", 1)[-1] if work.error.error else "")
-        return _short(f"✕ {code or viewer.t.gettext('error')}")
+        word = code or viewer.t.gettext("error")
+        return _short(f"✕ {word}")
     return _short(status_reached(work.status, viewer.language)) if _is_own(work, viewer) else ""
 
 
@@ -248,30 +292,37 @@ def _short(text: str) -> str:
     return text if len(text) <= LABEL_CHARACTERS else text[: LABEL_CHARACTERS - 1].rstrip() + "…"
 
 
-def _draw_bars(d: _Drawing, works: Sequence[Work], rows: dict[int, int]) -> None:
+def _draw_bars(d: _Drawing, cast: _Cast, rows: dict[int, int]) -> None:
+    """Bars with their labels: the important one on the side away from the queues, where no arrow ends."""
+    busy = {e.id for p in cast.passings for e in (p.sent, p.received) if e}
     soft: list[Label] = []
-    for work in works:
+    for work in cast.works:
         lane = d.lanes[work.system]
-        x, width = d.axis.x(work.begin), _width(work, d.axis)
+        x, width = _extent(work, d.axis)
         y = lane.y + ROW * rows[id(work)] + BAR_TOP
         d.place[id(work)] = (x, y, width)
         form = "inferred" if work.inferred else "seen"
         href = "#" + event_anchor(work.shown.id)
         d.bars.append(Bar(x, y, width, lane.mark.accent, form, _bar_title(work, d.viewer), href, bool(work.error)))
-        if strong := _strong_label(work, d.viewer):
-            d.add_label(Label(x, y - 6, strong, "bad" if work.error else "strong"))
-        soft.append(Label(x, y + BAR_HEIGHT + 13, _soft_label(work, d.viewer), "soft"))
+        away, facing = y - 6, y + BAR_HEIGHT + 13
+        if QUEUES in d.lanes and lane.y > d.lanes[QUEUES].y:
+            away, facing = facing, away
+        strong = _strong_label(work, d.viewer)
+        if strong:
+            d.add_label(Label(x, away, strong, "bad" if work.error else "strong"))
+        if text := _soft_label(work, d.viewer):
+            free = not work.inferred and not any(e.id in busy for e in work.events)
+            soft += [Label(x, away, text, "soft")] if not strong else [Label(x, facing, text, "soft")] if free else []
     for label in soft:
         d.add_label(label)
 
 
 def _soft_label(work: Work, viewer: Viewer) -> str:
+    """What the work was called and how long it took; nothing for mere news of a status, which its arrow tells."""
     lasting = (work.end - work.begin).total_seconds()
     took = f" · {viewer.lasting(lasting)}" if lasting >= 1 else ""
-    if work.inferred:
-        return viewer.t.gettext("inferred") + took
-    if work.status and not _is_own(work, viewer):
-        return _short(viewer.t.gettext("learns: %(status)s", status=status_reached(work.status, viewer.language)))
+    if work.inferred or (work.status and not _is_own(work, viewer)):
+        return ""
     return _short(work.first.name) + took
 
 
@@ -286,14 +337,37 @@ def _bar_title(work: Work, viewer: Viewer) -> str:
     return "\n".join(lines)
 
 
-def _draw_arrows(d: _Drawing, works: Sequence[Work], passings: Sequence[Passing]) -> None:
-    home = {e.id: w for w in works if not w.inferred for e in w.events}
-    inferred = [w for w in works if w.inferred]
-    lost = {m.message_id: m.verdict for m in d.timeline.messages if m.state == "lost"}
-    for passing in passings:
+def _draw_messages(d: _Drawing, cast: _Cast) -> None:
+    home = _homes(cast)
+    inferred = [w for w in cast.works if w.inferred]
+    lost = {m.message_id for m in d.timeline.messages if m.state == "lost"}
+    for passing in cast.passings:
         sender = home.get(passing.sent.id) if passing.sent else _told_by(passing.event, inferred)
         receiver = home.get(passing.received.id) if passing.received else _taken_by(passing.event, inferred)
         _draw_message(d, passing, sender, receiver, passing.message_id in lost)
+
+
+def _homes(cast: _Cast) -> dict[str, Work]:
+    return {e.id: w for w in cast.works if not w.inferred for e in w.events}
+
+
+def _draw_call(d: _Drawing, call: Calling, cast: _Cast) -> None:
+    """A call goes straight to the work it caused, or to the lane of the system called where that was not seen."""
+    homes = _homes(cast)
+    x, y, width = d.place[id(homes[call.event.id])]
+    lane = d.lanes[call.peer]
+    down = lane.y > y
+    begin_x = min(max(d.axis.x(call.event.at), x + 3), x + width)
+    begin_y = y + BAR_HEIGHT if down else y
+    answered = homes.get(call.answer.id) if call.answer else None
+    end_x, end_y = begin_x + 10, lane.middle
+    if answered:
+        end_x, bar_y, _ = d.place[id(answered)]
+        end_x, end_y = max(end_x, end_x + 2), bar_y if down else bar_y + BAR_HEIGHT
+    end = "cross" if is_error(call.event) and not answered else "arrow" if answered else "open"
+    title = f"{event_words(call.event, d.viewer.flow, d.viewer.language)}\n{d.viewer.exact(call.event.at)}"
+    path = f"M{begin_x:.1f} {begin_y:.1f}L{end_x:.1f} {end_y:.1f}"
+    d.arrows.append(Arrow(path, end, end_x, end_y, title, "#" + event_anchor(call.event.id)))
 
 
 def _told_by(event: OrderEvent, inferred: Iterable[Work]) -> Work | None:
@@ -391,11 +465,13 @@ def _draw_ghosts(d: _Drawing, right: float) -> float:
     return right
 
 
-def _ticks(axis: Axis, viewer: Viewer) -> Iterable[Label]:
+def _ticks(axis: Axis, begins: set[datetime], viewer: Viewer) -> Iterable[Label]:
     """Times along the top, wherever there is room; the day stands with the first of a day."""
     right, day = -100.0, None
     folded = {fold.begins for fold in axis.folds}
     for i, moment in enumerate(axis.moments):
+        if moment not in begins:
+            continue
         text = moment.astimezone(viewer.zone).strftime("%H:%M:%S")
         today = viewer.day(moment)
         starts = i == 0 or axis.moments[i - 1] in folded

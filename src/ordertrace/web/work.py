@@ -48,6 +48,15 @@ class Passing:
     message_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """A call to another system, with the first fact that it caused there, where that was seen."""
+
+    event: OrderEvent
+    peer: str
+    answer: OrderEvent | None
+
+
 def is_error(event: OrderEvent) -> bool:
     return event.kind is EventKind.ERROR or event.error is not None
 
@@ -117,6 +126,21 @@ def pair_messages(events: Sequence[OrderEvent]) -> tuple[Passing, ...]:
         passings.append(Passing(event, sent, event, event.message_id))
     passings += [Passing(e, e, None, e.message_id) for e in sends if e.id not in answered]
     return tuple(sorted(passings, key=lambda p: p.event.at))
+
+
+def find_calls(events: Sequence[OrderEvent], flow: Flow) -> Iterable[Calling]:
+    """Calls whose other end is a system of the flow or did something for the order itself."""
+    caused = {e.parent_span_id: e for e in reversed(events) if e.parent_span_id}
+    known = {system.name for system in flow.systems}
+    for event in events:
+        if event.kind is not EventKind.CALL and event.span_kind != "Client":
+            continue
+        answer = caused.get(event.span_id) if event.span_id else None
+        if answer and (answer.system == event.system or is_receive(answer)):
+            answer = None
+        peer = answer.system if answer else flow.system_of_service.get(event.peer, event.peer)
+        if peer != event.system and (answer or peer in known):
+            yield Calling(event, peer, answer)
 
 
 def _root(event: OrderEvent, by_span: dict[str, OrderEvent]) -> OrderEvent:

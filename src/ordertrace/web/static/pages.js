@@ -58,7 +58,7 @@ if (seconds) {
   pause.hidden = false;
   pause.addEventListener("click", () => { paused = !paused; pause.setAttribute("aria-pressed", paused); paused ? say("paused") : refresh(); });
 }
-for (const wide of document.querySelectorAll("[data-scroll-end]")) wide.scrollLeft = wide.scrollWidth;
+for (const wide of document.querySelectorAll("[data-scroll-to]")) wide.scrollLeft = wide.dataset.scrollTo - wide.clientWidth * 0.7;
 
 document.addEventListener("keydown", (event) => {
   const at = document.activeElement, search = document.getElementById("search");
