@@ -1,0 +1,113 @@
+"""Read this first: every part is built here by hand, started in this order and stopped in reverse.
+
+    receivers  →  intake (journal, groups)  →  store  →  joiner  →  order events
+                                                              ↓ told of
+    pages, API  ←  order reader  ←  store  ←  findings  ←  sweeper
+
+Shutting down: receivers stop taking requests, the intake drains into the store, the sweeper ends, the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .api.app import build_api
+from .ingest.intake import Intake
+from .listening import HttpListener
+from .metrics import Metrics
+from .model.flow import Flow
+from .orders.clock import EventClock
+from .orders.flow import build_flow
+from .orders.reader import OrderReader
+from .orders.sweeper import Sweeper
+from .receivers.otlp_grpc import OtlpGrpcReceiver
+from .receivers.otlp_http import OtlpHttpReceiver
+from .settings import Settings
+from .store.joiner import Joiner
+from .store.store import Store, open_store
+from .web.app import build_fallback, build_web
+
+_FOR_MACHINES = ("/api/", "/metrics", "/healthz", "/readyz")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it really listens, and its parts."""
+
+    web_url: str
+    otlp_grpc: str
+    otlp_http: str
+    intake: Intake
+    reader: OrderReader
+    sweeper: Sweeper
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Server]:
+    """The whole server, ready to receive. Raises Unavailable when a port is taken or the store does not open."""
+    metrics, flow = Metrics(), build_flow(settings)
+    clock = EventClock(settings.sweep.lag_max)
+    async with AsyncExitStack() as parts:
+        store = await parts.enter_async_context(open_store(settings, metrics))
+        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep)
+        await sweeper.start()
+        await parts.enter_async_context(_running(sweeper))
+        intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper))
+        reader = OrderReader(store, flow, clock)
+        grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
+        http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
+        addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address}
+        application = _split(
+            build_api(reader, settings, metrics, intake.ready, lambda: addresses), _pages(reader, settings, metrics)
+        )
+        web = await parts.enter_async_context(
+            HttpListener(application, settings.listen.web, settings.listen.connections_max)
+        )
+        yield Server(f"http://{web.address}", grpc.address, http.address, intake, reader, sweeper)
+
+
+async def run(settings: Settings) -> None:
+    """Serves until cancelled; raises as `serving` does."""
+    async with serving(settings):
+        await asyncio.Event().wait()
+
+
+def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, sweeper: Sweeper) -> Intake:
+    joiner = Joiner(store, flow)
+
+    async def join(groups: Sequence[datetime]) -> None:
+        await joiner.join(groups)
+        sweeper.tell(groups)
+
+    return Intake(settings, metrics, store, join)
+
+
+@asynccontextmanager
+async def _running(sweeper: Sweeper) -> AsyncIterator[None]:
+    task = asyncio.create_task(sweeper.run(), name="sweeper")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _pages(reader: OrderReader, settings: Settings, metrics: Metrics) -> ASGIApp:
+    return Starlette(routes=[*build_web(reader, settings, metrics), build_fallback(reader, settings, metrics)])
+
+
+def _split(machines: ASGIApp, people: ASGIApp) -> ASGIApp:
+    """Paths for machines go to the API, all others to the pages: each answers errors in its own form."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        for_machines = scope["type"] == "http" and scope["path"].startswith(_FOR_MACHINES)
+        await (machines if for_machines else people)(scope, receive, send)
+
+    return application
