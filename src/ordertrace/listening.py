@@ -27,7 +27,9 @@ class HttpListener:
         self._host, self.port = split_address(address)
         self._config = uvicorn.Config(
             application,
+            interface="asgi3",
             loop="none",
+            interface="asgi3",
             http="httptools",
             ws="none",
             lifespan="off",
