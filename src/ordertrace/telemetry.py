@@ -63,7 +63,7 @@ def set_up_logging(
     if line_format == "json":
         ending += [to_ecs, structlog.processors.JSONRenderer(ensure_ascii=False, sort_keys=True)]
     else:
-        ending.append(structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0))
+        ending += [stack_below, structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)]
     sink = logging.StreamHandler(stream)
     sink.setFormatter(structlog.stdlib.ProcessorFormatter(processors=ending, foreign_pre_chain=shared))
     logging.root.handlers[:] = [sink]
@@ -99,6 +99,13 @@ def mask(_logger: object, _method: str, fields: Fields) -> Fields:
     for name, value in fields.items():
         if not name.startswith("_"):
             fields[name] = "…" if _SECRET_NAME.search(name) else _harmless(value, name)
+    return fields
+
+
+def stack_below(_logger: object, _method: str, fields: Fields) -> Fields:
+    """For people: the stack as lines below the record, where the renderer puts what is named `exception`."""
+    if stack := fields.pop("error_stack", ""):
+        fields["exception"] = "\n".join(f"  {line}" for line in str(stack).splitlines())
     return fields
 
 
