@@ -29,7 +29,6 @@ class HttpListener:
             application,
             interface="asgi3",
             loop="none",
-            interface="asgi3",
             http="httptools",
             ws="none",
             lifespan="off",
