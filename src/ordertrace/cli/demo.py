@@ -26,9 +26,9 @@ from ..errors import Unavailable
 from ..listening import split_address
 from ..settings import Settings
 from ..telemetry import set_up_logging
-from ..texts import get_translator
 from .serve import where_to_look
 from .shared import run_until_stopped, settings_of
+from .words import say
 
 _STOP_SECONDS = 20.0
 
@@ -81,11 +81,12 @@ async def _run(settings: Settings, company: Company) -> None:
     async with serving(settings) as server:
         process = await _start(company, server.otlp_grpc, server.otlp_http)
         try:
-            t = get_translator(settings.company.language)
             for line in where_to_look(settings, server.web_url, server.otlp_grpc, server.otlp_http):
                 click.echo(line)
-            click.echo(t.gettext("Truth about every order: %(path)s", path=company.truth))
-            click.echo(t.gettext("The first orders appear in a few seconds. Ctrl-C stops everything."))
+            click.echo(say(settings.company.language, "Truth about every order: %(path)s", path=company.truth))
+            click.echo(
+                say(settings.company.language, "The first orders appear in a few seconds. Ctrl-C stops everything.")
+            )
             if await process.wait():
                 raise Unavailable("the reference company has stopped; the line above says why")
         finally:
@@ -128,7 +129,7 @@ def _broker(settings: Settings, directory: Path) -> Iterator[str]:
     if url := os.environ.get("ORDERTRACE_AMQP_URL"):
         yield url
         return
-    click.echo(get_translator(settings.company.language).gettext("Starting RabbitMQ …"), err=True)
+    click.echo(say(settings.company.language, "Starting RabbitMQ …"), err=True)
     place = directory / "rabbitmq"
     shutil.rmtree(place, ignore_errors=True)  # nodes are named by their port: an old one's queues serve nobody
     node = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -78,9 +79,7 @@ def otlp_url(given: str | None, announced: str, api: str) -> str:
 def send(recording: Recording, http: httpx2.Client, url: str, speed: float | None) -> Outcome:
     """Sends every request, a few at a time, in order of arrival. Raises Unavailable when the server stays away."""
     outcome = Outcome()
-    progress: Any = click.progressbar(
-        length=len(recording.requests), label=recording.name, file=click.get_text_stream("stderr")
-    )
+    progress: Any = click.progressbar(length=len(recording.requests), label=recording.name, file=sys.stderr)
     waiting: set[Future[tuple[str, int]]] = set()
     with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="import") as threads, progress as bar:
         for request in _paced(recording.requests, speed):

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from ..model.flow import System
-from ..texts import duration_words, get_translator, owner_title, state_title, status_reached, status_title, system_title
+from ..texts import duration_words, owner_title, state_title, status_reached, status_title, system_title
 from .drawing import COLOUR_OF_STATE, columns, fit, printable, width_of
+from .words import say
 
 _LONG_PAUSE_SECONDS = 60.0
 _STACK_LINES_MAX = 6
@@ -28,21 +29,20 @@ def time_zone(name: str) -> tzinfo:
 
 def list_lines(answer: Json, flow: Json, language: str, width: int | None) -> list[str]:
     """The board as a table, with how many orders there are in each state on top."""
-    t = get_translator(language)
     counts = {state: count for state, count in answer["counts"].items() if count}
     total = sum(counts.values())
     head = " · ".join(_coloured(f"{state_title(state, language)} {count}", state) for state, count in counts.items())
-    lines = [t.ngettext("%(num)s order", "%(num)s orders", total) + (f": {head}" if head else "")]
+    lines = [say(language, "Orders: %(count)s", count=total) + (f" · {head}" if head else "")]
     if not answer["orders"]:
-        return [*lines, t.gettext("No order matches.")] if total == 0 else lines
+        return [*lines, say(language, "No order matches.")] if total == 0 else lines
     titles = _titles(flow, language)
-    heading = [t.gettext(word) for word in ("ORDER", "STATE", "STATUS", "AGE", "WAITS FOR", "WHY")]
+    heading = [say(language, word) for word in ("ORDER", "STATE", "STATUS", "AGE", "WAITS FOR", "WHY")]
     rows = [heading, *(_row(order, titles, language) for order in answer["orders"])]
     for number, line in enumerate(columns(rows, width)):
         state = answer["orders"][number - 1]["state"] if number else ""
         lines.append(_coloured(line, state) if state in ("stuck", "failed") else click.style(line, bold=not number))
     if answer["next"]:
-        lines.append(t.gettext("There are more; --limit shows up to 1000 at once."))
+        lines.append(say(language, "There are more; --limit shows up to 1000 at once."))
     return lines
 
 
@@ -68,20 +68,19 @@ def _row(order: Json, titles: dict[str, str], language: str) -> list[str]:
 
 
 def _head(order: Json, titles: dict[str, str], language: str, zone: tzinfo) -> Iterator[str]:
-    t = get_translator(language)
     state = _coloured(state_title(order["state"], language), order["state"])
     yield f"{click.style(printable(order['id']), bold=True)}  {state}  {status_title(order['status'], language)}"
     if order["diagnosis"]:
         yield _coloured(printable(order["diagnosis"]["text"]), order["state"])
     if order["next"]:
         due = order["next"]["due_at"]
-        until = t.gettext("until %(time)s", time=_clock(due, zone, with_date=True)) if due else ""
+        until = say(language, "until %(time)s", time=_clock(due, zone, with_date=True)) if due else ""
         who = titles.get(order["next"]["system"], order["next"]["system"])
         owner = owner_title(order["owner"], language)
         what = status_reached(order["next"]["status"], language)
-        yield " · ".join(filter(None, (t.gettext("Next: %(what)s", what=what), who, owner, until)))
+        yield " · ".join(filter(None, (say(language, "Next: %(what)s", what=what), who, owner, until)))
     started, age = _clock(order["started_at"], zone, with_date=True), duration_words(order["age_seconds"], language)
-    yield t.gettext("Started %(time)s, age %(age)s", time=started, age=age)
+    yield say(language, "Started %(time)s, age %(age)s", time=started, age=age)
     views = [
         f"{titles.get(name, name)}: {status_reached(v['status'], language)}" for name, v in order["statuses"].items()
     ]
@@ -120,8 +119,11 @@ def _error_lines(event: Json, lane: int) -> Iterator[str]:
         return
     indent = " " * (lane + 18)
     error = event["error"]
-    yield click.style(indent + printable(": ".join(filter(None, (error["type"], error["message"])))), fg="red")
-    for line in error["stack"].splitlines()[:_STACK_LINES_MAX]:
+    told = ": ".join(filter(None, (error["type"], error["message"])))
+    yield click.style(indent + printable(told), fg="red")
+    stack = error["stack"].splitlines()
+    repeats = bool(stack) and stack[0].strip() == told  # Java's stacks begin with type and message
+    for line in stack[repeats : repeats + _STACK_LINES_MAX]:
         yield click.style(indent + printable(line.strip()), dim=True)
 
 
@@ -139,14 +141,13 @@ def _ghosts(order: Json, flow: Json, titles: dict[str, str], language: str, zone
 
 
 def _traces(order: Json, titles: dict[str, str], language: str, zone: tzinfo) -> Iterator[str]:
-    t = get_translator(language)
     if not order["traces"]:
         return
-    yield click.style(t.ngettext("%(num)s trace", "%(num)s traces", len(order["traces"])), bold=True)
+    yield click.style(say(language, "Traces: %(count)s", count=len(order["traces"])), bold=True)
     for trace in order["traces"]:
         systems = ", ".join(titles.get(name, name) for name in trace["systems"])
-        spans = t.ngettext("%(num)s span", "%(num)s spans", trace["spans"])
-        errors = t.ngettext("%(num)s error", "%(num)s errors", trace["errors"]) if trace["errors"] else ""
+        spans = say(language, "spans: %(count)s", count=trace["spans"])
+        errors = say(language, "errors: %(count)s", count=trace["errors"]) if trace["errors"] else ""
         took = duration_words(trace["duration_seconds"], language)
         line = "  ".join(
             filter(None, (_clock(trace["started_at"], zone), trace["trace_id"], systems, spans, took, errors))

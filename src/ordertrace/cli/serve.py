@@ -9,8 +9,8 @@ import click
 
 from ..settings import Settings
 from ..telemetry import set_up_logging
-from ..texts import get_translator
 from .shared import config_option, run_until_stopped, settings_of
+from .words import say
 
 
 @click.command()
@@ -33,9 +33,13 @@ async def _serve(settings: Settings) -> None:
 
 def where_to_look(settings: Settings, web_url: str, otlp_grpc: str, otlp_http: str) -> list[str]:
     """Where people and programs find a running server, a line each."""
-    t = get_translator(settings.company.language)
     return [
-        t.gettext("Board: %(url)s", url=web_url),
-        t.gettext("API: %(url)s", url=f"{web_url}/api/v1/orders"),
-        t.gettext("Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s", grpc=otlp_grpc, http=otlp_http),
+        say(settings.company.language, "Board: %(url)s", url=web_url),
+        say(settings.company.language, "API: %(url)s", url=f"{web_url}/api/v1/orders"),
+        say(
+            settings.company.language,
+            "Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s",
+            grpc=otlp_grpc,
+            http=otlp_http,
+        ),
     ]

@@ -1,0 +1,35 @@
+"""The terminal's own labels in Russian and English. Sentences about orders are in `texts`, for all faces alike."""
+
+from __future__ import annotations
+
+_RUSSIAN = {
+    "Board: %(url)s": "Доска: %(url)s",
+    "API: %(url)s": "API: %(url)s",
+    "Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s": "Телеметрия: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s",
+    "Truth about every order: %(path)s": "Правда о каждом заказе: %(path)s",
+    "The first orders appear in a few seconds. Ctrl-C stops everything.": (
+        "Первые заказы появятся через несколько секунд. Ctrl-C останавливает всё."
+    ),
+    "Starting RabbitMQ …": "Запускается RabbitMQ …",
+    "Orders: %(count)s": "Заказов: %(count)s",
+    "No order matches.": "Подходящих заказов нет.",
+    "There are more; --limit shows up to 1000 at once.": "Это не все; --limit покажет до 1000 сразу.",
+    "ORDER": "ЗАКАЗ",
+    "STATE": "СОСТОЯНИЕ",
+    "STATUS": "СТАТУС",
+    "AGE": "ВОЗРАСТ",
+    "WAITS FOR": "ЖДЁТ",
+    "WHY": "ПОЧЕМУ",
+    "Next: %(what)s": "Дальше: %(what)s",
+    "until %(time)s": "до %(time)s",
+    "Started %(time)s, age %(age)s": "Начат %(time)s, возраст %(age)s",
+    "Traces: %(count)s": "Трассировок: %(count)s",
+    "spans: %(count)s": "спанов: %(count)s",
+    "errors: %(count)s": "ошибок: %(count)s",
+}
+
+
+def say(language: str, text: str, **values: object) -> str:
+    """A label in the reader's language, with its placeholders filled in; English where there is no other."""
+    found = _RUSSIAN.get(text, text) if language == "ru" else text
+    return found % values if values else found
