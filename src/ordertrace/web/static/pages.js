@@ -10,14 +10,14 @@ let paused = false, busy = false, clock = freshness?.dataset.clock;
 function swap(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   const anchor = [...main.querySelectorAll("[data-key]")].find((row) => row.getBoundingClientRect().top >= 0);
-  const [key, top] = [anchor?.dataset.key, anchor?.getBoundingClientRect().top];
+  const [key, top, part] = [anchor?.dataset.key, anchor?.getBoundingClientRect().top, anchor?.closest("[data-live]").id];
   const ids = (root) => [...root.querySelectorAll("[data-live]")].map((part) => part.id).join();
   if (ids(fresh) !== ids(main)) return location.reload();
-  for (const part of fresh.querySelectorAll("[data-live]")) {
-    const old = document.getElementById(part.id);
-    if (old.cloneNode(true).outerHTML.replaceAll(" open=\"\"", "").replaceAll(/ class="changed"| changed/g, "") !== part.outerHTML) replace(old, part);
+  for (const next of fresh.querySelectorAll("[data-live]")) {
+    const old = document.getElementById(next.id);
+    if (old.cloneNode(true).outerHTML.replaceAll(" open=\"\"", "").replaceAll(/ class="changed"| changed/g, "") !== next.outerHTML) replace(old, next);
   }
-  const moved = key && [...main.querySelectorAll("[data-key]")].find((row) => row.dataset.key === key);
+  const moved = key && [...document.getElementById(part).querySelectorAll("[data-key]")].find((row) => row.dataset.key === key);
   if (moved && scrollY > 0) scrollBy(0, moved.getBoundingClientRect().top - top);
 }
 
