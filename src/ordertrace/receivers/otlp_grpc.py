@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -22,7 +22,7 @@ from ..metrics import Metrics
 from ..settings import Settings
 from .answers import NOT_KEPT, answer_word, to_grpc_code, to_status
 
-_Context = grpc.aio.ServicerContext[bytes, bytes]
+_Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 _Export = Callable[[bytes, _Context], Awaitable[bytes]]
 _SERVICE = "opentelemetry.proto.collector.{0}.v1.{1}Service"
 

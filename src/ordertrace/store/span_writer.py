@@ -123,11 +123,16 @@ def build_statement(settings: Settings) -> str:
         scrub_said=privacy.scrub_all("said"),
         decoded=_DECODED,
         codes=f"transform(key, {sql_array(keys)}, {list(range(1, len(keys) + 1))}, 0)",
-        order_id=_first_match(ids, keys, [_found(rule, keys) for rule in ids]),
-        order_id_by=_first_match(ids, keys, [sql_string(rule.source) for rule in ids]),
-        order_status=_first_match(statuses, keys, [_found(rule, keys) for rule in statuses]),
-        message_id=_first_match(messages, keys, [_found(rule, keys) for rule in messages]),
+        order_ids=_all_found(ids, keys),
+        order_sources=sql_array([*(rule.source for rule in ids), ""]),
+        order_statuses=_all_found(statuses, keys),
+        message_ids=_all_found(messages, keys),
     )
+
+
+def _all_found(rules: list[Rule], keys: list[str]) -> str:
+    """What each rule finds in a span, as an array; the first that is not empty holds."""
+    return "[" + ", ".join([*(_found(rule, keys) for rule in rules), "''"]) + "]"
 
 
 def _found(rule: Rule, keys: list[str]) -> str:
@@ -138,28 +143,17 @@ def _found(rule: Rule, keys: list[str]) -> str:
     return f"if({value} = '', '', regexpExtract({value}, {sql_string(rule.pattern)}, {rule.group}))"
 
 
-def _first_match(rules: list[Rule], keys: list[str], answers: list[str]) -> str:
-    """The answer that belongs to the first rule that finds something, or an empty text."""
-    expression = "''"
-    for rule, answer in zip(reversed(rules), reversed(answers), strict=True):
-        expression = f"if({_found(rule, keys)} != '', {answer}, {expression})"
-    return expression
-
-
 # AnyValue's bytes → text. The first byte tells the kind; texts, bytes and containers follow behind their length.
-_BODY = "substring(raw, 3 + (length(raw) > 130) + (length(raw) > 16387) + (length(raw) > 2097156))"
-_VARINT = (
-    "arraySum(i -> bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 2 + i, 1)), 127)), 7 * i), range(length(raw) - 1))"
-)
 # A container was made JSON when it was admitted, as its only element: three lengths stand before the text.
-_CONTAINER = f"arrayMap(raw -> {_BODY}, arrayMap(raw -> {_BODY}, [{_BODY}]))[1]"
+_LENGTH_BYTES = "((length(raw) > 130) + (length(raw) > 16387) + (length(raw) > 2097156))"
 _DECODED = (
     "multiIf("
-    f"ascii(raw) = 10, {_BODY}, "
-    f"ascii(raw) = 24, toString(reinterpretAsInt64({_VARINT})), "
-    "ascii(raw) = 16, if(ascii(substring(raw, 2, 1)) = 1, 'true', 'false'), "
-    "ascii(raw) = 33, toString(reinterpretAsFloat64(substring(raw, 2, 8))), "
-    f"ascii(raw) IN (42, 50), {_CONTAINER}, "
-    f"ascii(raw) = 58, base64Encode({_BODY}), "
+    f"ascii(raw) = 10, substring(raw, 3 + {_LENGTH_BYTES}), "
+    "ascii(raw) = 24, toString(reinterpretAsInt64(arraySum(i -> bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 2 + i, 1)), 127)), 7 * i), "
+    "range(length(raw) - 1)))), "
+    "ascii(raw) = 16, if(endsWith(raw, unhex('01')), 'true', 'false'), "
+    "ascii(raw) = 33, toString(reinterpretAsFloat64(substring(raw, 2))), "
+    f"ascii(raw) IN (42, 50), substring(raw, 7 + 3 * {_LENGTH_BYTES}), "
+    f"ascii(raw) = 58, base64Encode(substring(raw, 3 + {_LENGTH_BYTES})), "
     "'')"
 )
