@@ -1,0 +1,124 @@
+"""`python -m bench [--spans N] [--keep]`: measures ingest, disk, memory, start and reads; a table and a JSON file under bench/results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from bench.payloads import build_request
+from bench.server import Server
+
+_SPANS_A_REQUEST, _IN_FLIGHT = 500, 4
+_ANSWERS = 40  # of each page
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="bench")
+    arguments.add_argument("--spans", type=int, default=1_000_000)
+    arguments.add_argument("--directory", type=Path, help="where to put the data (default: a temporary directory)")
+    chosen = arguments.parse_args()
+    directory = Path(tempfile.mkdtemp(prefix="ordertrace-bench-", dir=chosen.directory))
+    try:
+        result = {"machine": platform.platform(), "at": datetime.now(UTC).isoformat(timespec="seconds"), **measure(chosen.spans, directory)}
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    for name, value in result.items():
+        sys.stdout.write(f"{name:36} {value if isinstance(value, str) else f'{value:,.2f}'}\n")
+
+
+def measure(spans: int, directory: Path) -> dict[str, str | float]:
+    """All figures, by name; units last in the name."""
+    start = time.time_ns()
+    requests = [build_request(i, _SPANS_A_REQUEST, start) for i in range(spans // _SPANS_A_REQUEST)]
+    warm_up = [build_request(10_000_000 + i, _SPANS_A_REQUEST, start) for i in range(60)]
+    parse = _parse_microseconds(requests[:200])
+    result: dict[str, str | float] = {"spans": spans, "bytes_a_span": sum(map(len, requests)) / spans, "upb_parse_us_a_span": parse}
+    with Server(directory / "data") as server:
+        result["start_seconds"] = server.start_seconds
+        result["idle_memory_mb"] = server.memory()[0]
+        _send(server, directory, warm_up)
+        warm = len(warm_up) * _SPANS_A_REQUEST
+        server.wait_until_stored(warm)
+        cpu, began = server.cpu_seconds(), time.perf_counter()
+        sent = _send(server, directory, requests)
+        server.wait_until_stored(warm + spans)
+        stored_seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
+        answers = sorted(sent["answers"])
+        result |= {
+            "acknowledged_spans_a_second": spans / sent["wall"],
+            "stored_spans_a_second": spans / stored_seconds,
+            "server_cpu_us_a_span": cpu / spans * 1e6,
+            "server_cpu_to_upb_parse_ratio": cpu / spans * 1e6 / parse,
+            "answer_median_ms": statistics.median(answers) * 1e3,
+            "answer_p99_ms": answers[int(len(answers) * 0.99)] * 1e3,
+            "loaded_memory_mb": server.memory()[1],
+        }
+        time.sleep(5)
+        result["memory_after_mb"] = server.memory()[0]
+        order = f"BNC-{len(requests) // 2:06d}-003"
+        for name, path in {"order_api": f"/api/v1/orders/{order}", "order_page": f"/orders/{order}", "board": "/"}.items():
+            result |= _latencies(name, server, path)
+    result["disk_bytes_a_span"] = _merged_bytes(directory / "data") / (spans + warm)
+    return result
+
+
+def _send(server: Server, directory: Path, requests: list[bytes]) -> dict[str, object] | dict[str, float]:
+    path = directory / "requests.pickle"
+    path.write_bytes(pickle.dumps(requests))
+    command = [sys.executable, "-m", "bench.sender", server.grpc_address, str(path), str(_IN_FLIGHT)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
+        assert sender.stdout
+        assert sender.stdin
+        sender.stdout.readline()
+        sender.stdin.write("go\n")
+        sender.stdin.flush()
+        return json.loads(sender.stdout.readline())  # type: ignore[no-any-return]
+
+
+def _latencies(name: str, server: Server, path: str) -> dict[str, float]:
+    server.get(path)
+    seconds = []
+    for _ in range(_ANSWERS):
+        started = time.perf_counter()
+        server.get(path)
+        seconds.append(time.perf_counter() - started)
+    seconds.sort()
+    return {f"{name}_median_ms": statistics.median(seconds) * 1e3, f"{name}_p95_ms": seconds[int(_ANSWERS * 0.95)] * 1e3}
+
+
+def _parse_microseconds(requests: list[bytes]) -> float:
+    """What protobuf's own parser takes a span here and now: the yardstick for the machine."""
+    started = time.process_time()
+    for request in requests:
+        ExportTraceServiceRequest.FromString(request)
+    return (time.process_time() - started) / (len(requests) * _SPANS_A_REQUEST) * 1e6
+
+
+def _merged_bytes(directory: Path) -> float:
+    """Bytes of the spans' table once merged, asked in a process of its own since the engine opens one path a process."""
+    code = (
+        "import sys, clickhouse_connect as c; c = c.get_client(dsn='chdb://' + sys.argv[1]);"
+        "c.command('OPTIMIZE TABLE otel_traces FINAL');"
+        "print(c.query(\"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'otel_traces'\").result_rows[0][0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(directory / "store")], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The server under test: `ordertrace serve` as a subprocess with a data directory of its own, and what the system says of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """Runs while entered; `start_seconds` is from its start to its readiness."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ports = {name: _free_port() for name in ("OTLP_GRPC", "OTLP_HTTP", "WEB", "ZIPKIN", "JAEGER_STORAGE")}
+        self.start_seconds = 0.0
+
+    def __enter__(self) -> Self:
+        listening = {f"ORDERTRACE_LISTEN__{name}": f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        environment = {**os.environ, **listening, "ORDERTRACE_STORE__URL": f"chdb://{self.directory}"}
+        command = [sys.executable, "-m", "ordertrace.cli.main", "serve"]
+        program = Path(sys.executable).parent / "ordertrace"
+        started = time.perf_counter()
+        self._process = subprocess.Popen(
+            [str(program), "serve"] if program.exists() else command, env=environment, stdout=subprocess.DEVNULL, stderr=None
+        )
+        self._wait("/readyz", 60)
+        self.start_seconds = time.perf_counter() - started
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(40)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    @property
+    def grpc_address(self) -> str:
+        return f"127.0.0.1:{self.ports['OTLP_GRPC']}"
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the process so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICK
+
+    def memory(self) -> tuple[float, float]:
+        """Resident now and at most, in MB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
+        return tuple(int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[index,return-value]
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['WEB']}{path}", timeout=60) as answer:
+            content: bytes = answer.read()
+            return content
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        text = self.get("/metrics").decode()
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+
+    def wait_until_stored(self, spans: int, seconds: float = 300) -> None:
+        """Returns once so many spans are rows and their groups are joined (no segment is left in the journal)."""
+        until = time.monotonic() + seconds
+        journal = self.directory / "journal"
+        while self.metric("ordertrace_spans_stored_total") < spans or any(journal.glob("*.segment")):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{spans} spans are not stored after {seconds} s")
+            time.sleep(0.1)
+
+    def _wait(self, path: str, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                self.get(path)
+                return
+            except OSError:
+                if time.monotonic() > until or self._process.poll() is not None:
+                    raise
+                time.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
