@@ -65,6 +65,7 @@ def demo(seed: int, orders_per_minute: float, faults: str, speed: float, directo
     if not importlib.util.find_spec("aio_pika"):
         raise Unavailable("the reference company needs more packages than the server: start it with make run")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # the company is a new program; gRPC would warn of a fork
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(KeyboardInterrupt), _only_demo_in(directory):
         settings = _settings(directory, keep)
