@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import uvicorn
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ordertrace.metrics import Metrics
+from ordertrace.orders.reader import OrderReader
 from ordertrace.settings import Settings
 from ordertrace.web.app import build_fallback, build_web
 
@@ -21,7 +23,8 @@ from .samples import SampleReader, crowd, every_timeline
 
 def build_site(reader: SampleReader) -> Starlette:
     settings, metrics = Settings(), Metrics()
-    return Starlette(routes=[*build_web(reader, settings, metrics), build_fallback(reader, settings, metrics)])
+    asked = cast(OrderReader, reader)
+    return Starlette(routes=[*build_web(asked, settings, metrics), build_fallback(asked, settings, metrics)])
 
 
 @pytest.fixture

@@ -87,7 +87,13 @@ class Script:
     def request(self, system: str, name: str, status: str, code: str = "201") -> OrderEvent:
         """A request that brings a status about and publishes it."""
         done = self.add(
-            system, EventKind.STATUS, name, status=status, duration_seconds=0.074, response_code=code, span_kind="Server"
+            system,
+            EventKind.STATUS,
+            name,
+            status=status,
+            duration_seconds=0.074,
+            response_code=code,
+            span_kind="Server",
         )
         return self.add(
             system,
@@ -252,7 +258,9 @@ def failed() -> OrderTimeline:
             span_kind="Server",
         )
         evidence.append(event.id)
-        script.add(CRM, EventKind.CALL, "GET /tariffs", peer="carrier", trace_id=event.trace_id, parent_span_id=event.span_id)
+        script.add(
+            CRM, EventKind.CALL, "GET /tariffs", peer="carrier", trace_id=event.trace_id, parent_span_id=event.span_id
+        )
         script.wait(seconds=45)
     facts = {
         "operation": "POST /orders/{id}/approve",
@@ -280,7 +288,12 @@ def transfer() -> OrderTimeline:
     script = full_script("A-24817", NOW - timedelta(minutes=18), 1)
     error = ErrorDetail("ConnectError", "connection refused")
     event = script.add(SHOP, EventKind.CALL, "POST /mes/orders", error=error, peer=MES, span_kind="Client", status="")
-    facts = {"operation": event.name, "target": MES, "error_type": "ConnectError", "error_message": "connection refused"}
+    facts = {
+        "operation": event.name,
+        "target": MES,
+        "error_type": "ConnectError",
+        "error_message": "connection refused",
+    }
     diagnosis = Diagnosis(DiagnosisKind.TRANSFER_ERROR, event.at, SHOP, 0.9, (event.id,), facts)
     return build_timeline(script, OrderState.FAILED, deadline=timedelta(minutes=5), diagnosis=diagnosis)
 
@@ -292,9 +305,13 @@ def lasting() -> OrderTimeline:
     for day in range(3):
         for hour in range(13):
             script.wait(minutes=97).add(
-                CRM, EventKind.OPERATION, f"GET /orders/{{id}} review {day}/{hour}", duration_seconds=0.3 + hour,
-                joined_by=JoinedBy.PATTERN, confidence=0.7,
-            )  # fmt: skip
+                CRM,
+                EventKind.OPERATION,
+                f"GET /orders/{{id}} review {day}/{hour}",
+                duration_seconds=0.3 + hour,
+                joined_by=JoinedBy.PATTERN,
+                confidence=0.7,
+            )
     script.request(SHOP, "POST /orders/{id}/submit", PATH[1])
     return build_timeline(script, OrderState.OPEN, deadline=timedelta(days=2))
 
@@ -303,7 +320,7 @@ def hostile() -> OrderTimeline:
     """Ids and names as an attacker or an unlucky team would choose them."""
     script = Script("<script>alert(1)</script>/../ё 1", NOW - timedelta(minutes=3))
     script.request(SHOP, "<script>alert(2)</script>", PATH[0])
-    error = ErrorDetail("<b>Type</b>", "\"><img src=x onerror=alert(3)> {{ 7*7 }} %(x)s %s", "<script>alert(4)</script>")
+    error = ErrorDetail("<b>Type</b>", '"><img src=x onerror=alert(3)> {{ 7*7 }} %(x)s %s', "<script>alert(4)</script>")
     script.add("новая <служба>", EventKind.ERROR, "x" * 300, error=error, message_id="<i>m</i>")
     facts = {"operation": "<script>", "error_message": error.message, "times": "many"}
     diagnosis = Diagnosis(DiagnosisKind.PROCESSING_ERROR, NOW, SHOP, 0.5, (script.events[-1].id, "gone"), facts)
@@ -316,7 +333,10 @@ def every_timeline() -> tuple[OrderTimeline, ...]:
 
 def crowd(count: int) -> list[Order]:
     """Open orders spread over the flow, a few of them late."""
-    base = [build_timeline(full_script("x", NOW - timedelta(minutes=30), steps), OrderState.OPEN).order for steps in range(1, 9)]
+    base = [
+        build_timeline(full_script("x", NOW - timedelta(minutes=30), steps), OrderState.OPEN).order
+        for steps in range(1, 9)
+    ]
     orders = []
     for i in range(count):
         used = ((i * 7919) % 1000) / 960 if i % 97 else 1.1 + (i % 7)
@@ -344,9 +364,15 @@ def build_board(orders: Sequence[Order], flow: Flow) -> Board:
         late = sum(d.used > 1 for d in dots)
         columns.append(
             StepColumn(
-                step.status, step.system, follower.system if follower else "", follower.status if follower else "",
-                len(here), late, tuple(dots[:60]), tuple(density),
-            )  # fmt: skip
+                step.status,
+                step.system,
+                follower.system if follower else "",
+                follower.status if follower else "",
+                len(here),
+                late,
+                tuple(dots[:60]),
+                tuple(density),
+            )
         )
     bad = [o for o in orders if o.state in (OrderState.STUCK, OrderState.FAILED)]
     figures = (
@@ -356,7 +382,14 @@ def build_board(orders: Sequence[Order], flow: Flow) -> Board:
         Figure("closed_today", 1204.0, (5, 5, 5)),
         Figure("on_time_share", 0.981, (0.98, 0.981, 0.982, 0.981)),
     )
-    return Board(NOW, figures, tuple(sorted(bad, key=lambda o: o.diagnosis is None))[:50], len(bad), tuple(columns), NOW - timedelta(hours=5))
+    return Board(
+        NOW,
+        figures,
+        tuple(sorted(bad, key=lambda o: o.diagnosis is None))[:50],
+        len(bad),
+        tuple(columns),
+        NOW - timedelta(hours=5),
+    )
 
 
 def _dot(order: Order) -> Dot:
@@ -399,13 +432,16 @@ class SampleReader:
         board = build_board(self.orders, self.flow)
         attention = tuple(_shifted(o, now - NOW) for o in board.attention)
         since = None if not self.orders else now - timedelta(hours=2)
-        return replace(board, at=now, attention=attention, watching_since=since, figures=board.figures if self.orders else ())
+        return replace(
+            board, at=now, attention=attention, watching_since=since, figures=board.figures if self.orders else ()
+        )
 
     async def get_systems(self, now: datetime) -> tuple[SystemSight, ...]:
         self._fail()
         seen = {"shop": now - timedelta(seconds=1), "crm": now - timedelta(minutes=6)} if self.orders else {}
         return tuple(
-            SystemSight(s.name, s.title, s.closed, s.owner, seen.get(s.name), 0.5, 10, 9, 8, 1, 0) for s in self.flow.systems
+            SystemSight(s.name, s.title, s.closed, s.owner, seen.get(s.name), 0.5, 10, 9, 8, 1, 0)
+            for s in self.flow.systems
         )
 
     def _fail(self) -> None:

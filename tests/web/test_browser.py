@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -14,37 +15,22 @@ from ordertrace.model.order import OrderState
 
 from .samples import SampleReader
 
-PAGES = ["/", "/orders/A-24551", "/orders/A-23000", "/orders/%3Cscript%3Ealert(1)%3C%2Fscript%3E%2F..%2F%D1%91%201", "/search?q=A-24", "/nowhere"]
+PAGES = [
+    "/",
+    "/orders/A-24551",
+    "/orders/A-23000",
+    "/orders/%3Cscript%3Ealert(1)%3C%2Fscript%3E%2F..%2F%D1%91%201",
+    "/search?q=A-24",
+    "/nowhere",
+]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 # What a reader of the page's structure would trip over, found in the page itself.
-FLAWS = """() => {
-  const flaws = [], named = (e) => (e.getAttribute('aria-label') || e.title || e.textContent || e.labels?.[0]?.textContent || '').trim();
-  for (const e of document.querySelectorAll('a, button, input:not([type=hidden]), select, summary')) if (!named(e) && !e.querySelector('title')) flaws.push('no name: ' + e.outerHTML.slice(0, 80));
-  for (const e of document.querySelectorAll('svg')) if (!e.closest('[aria-hidden]') && !e.hasAttribute('aria-hidden') && !e.closest('[aria-label]') && !e.hasAttribute('aria-label')) flaws.push('drawing without a name');
-  for (const e of document.querySelectorAll('[aria-labelledby]')) if (!document.getElementById(e.getAttribute('aria-labelledby'))) flaws.push('label is missing');
-  if (document.querySelectorAll('h1').length !== 1) flaws.push('not one h1');
-  for (const e of document.querySelectorAll('thead th')) if (e.scope !== 'col') flaws.push('column without scope');
-  for (const e of document.querySelectorAll('button, select, input, nav a, .tabs a, .languages a')) { const box = e.getBoundingClientRect(); if (box.width && (box.height < 24 || box.width < 24)) flaws.push('small target: ' + e.outerHTML.slice(0, 80)); }
-  return flaws;
-}"""
+FLAWS = (Path(__file__).parent / "flaws.js").read_text()
 
 # Contrast of every visible text with what is behind it, by WCAG's formula; drawings are checked by their colours.
-CONTRAST = """() => {
-  const lum = (c) => c.slice(0, 3).map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const parse = (text) => { const p = text.match(/[\\d.]+/g).map(Number); if (text.startsWith('color(')) return [p[0] * 255, p[1] * 255, p[2] * 255, p[3] ?? 1]; return p.length < 4 ? [...p, 1] : p; };
-  const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] > 0.95) return c; } return [255, 255, 255, 1]; };
-  const poor = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const e = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !e.getClientRects().length || e.closest('title, noscript, option')) continue;
-    const style = getComputedStyle(e), ink = parse(e instanceof SVGElement ? style.fill : style.color);
-    const [a, b] = [lum(ink), lum(behind(e))], ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${e.className.baseVal ?? e.className} ${walker.currentNode.textContent.trim().slice(0, 30)}`);
-  }
-  return poor;
-}"""
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
+TOUCHING = (Path(__file__).parent / "touching.js").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +76,7 @@ def test_pages_fit_read_well_and_have_names(open_page, site: str, language: str,
 def test_labels_of_the_picture_do_not_touch(open_page, site: str) -> None:  # type: ignore[no-untyped-def]
     for language, order in product(["ru", "en"], ["A-24551", "A-24803", "A-24001", "A-24688", "A-24817", "A-23000"]):
         page = open_page(f"{site}/orders/{order}?lang={language}", viewport={"width": 1366, "height": 800})
-        touching = page.evaluate("""() => {
-          const boxes = [...document.querySelectorAll('.chart text[class^=label]')].map((e) => [e.textContent, e.getBoundingClientRect()]);
-          return boxes.flatMap(([a, p], i) => boxes.slice(0, i).filter(([, q]) => p.left < q.right && q.left < p.right && p.top + 3 < q.bottom - 3 && q.top + 3 < p.bottom - 3).map(([b]) => a + ' / ' + b));
-        }""")
+        touching = page.evaluate(TOUCHING)
         assert touching == [], (language, order)
 
 
@@ -117,7 +100,9 @@ def test_focus_is_visible(open_page, site: str) -> None:  # type: ignore[no-unty
     page = open_page(site)
     for _ in range(12):
         page.keyboard.press("Tab")
-        style = page.evaluate("(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle + s.outlineWidth; })()")
+        style = page.evaluate(
+            "(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle + s.outlineWidth; })()"
+        )
         assert style == "solid2px"
 
 

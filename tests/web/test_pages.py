@@ -64,7 +64,7 @@ def test_pages_are_well_formed_and_carry_nothing_inline(client: TestClient, path
     assert "&amp;lt;" not in response.text
     assert f'<html lang="{language}">' in response.text
     if language == "ru":
-        words = re.sub(r"\S*[_/.:]\S*", "", Outline(re.sub("<pre.*?</pre>", "", response.text, flags=re.S)).text)
+        words = re.sub(r"\S*[_/.:]\S*", "", Outline(re.sub("<pre.*?</pre>", "", response.text, flags=re.DOTALL)).text)
         assert not re.search(r"\b(order|orders|the|deadline|next|since|ago|min)\b", words), path
 
 
@@ -81,7 +81,7 @@ def test_security_headers_are_on_every_answer(client: TestClient, path: str) -> 
 
 def test_board_says_first_what_needs_a_person(client: TestClient) -> None:
     text = client.get("/").text
-    assert "orders need attention" in re.search(r"<h1.*?</h1>", text, re.S)[0]  # type: ignore[index]
+    assert "orders need attention" in re.search(r"<h1.*?</h1>", text, re.DOTALL)[0]  # type: ignore[index]
     assert "CRM cannot approve the order: “period 2026-02 is closed” (LedgerClosed, 500)" in text
     assert text.index('id="attention"') < text.index('id="strip"') < text.index('id="orders"')
 
@@ -114,7 +114,17 @@ def test_pages_of_the_list_follow_each_other(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["state=odd", "sort=colour", "limit=0", "limit=x", "limit=1000", "cursor=foreign", "q=" + "x" * 201, "status=%00", "limit=%D9%A3"],
+    [
+        "state=odd",
+        "sort=colour",
+        "limit=0",
+        "limit=x",
+        "limit=1000",
+        "cursor=foreign",
+        "q=" + "x" * 201,
+        "status=%00",
+        "limit=%D9%A3",
+    ],
 )
 def test_bad_parameters_get_a_clear_page(client: TestClient, query: str) -> None:
     response = client.get(f"/?{query}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,15 +15,29 @@ from ordertrace.model.board import Dot, StepColumn
 from ordertrace.model.order import EventKind, OrderEvent, OrderState, OrderTimeline
 from ordertrace.texts import LANGUAGES
 from ordertrace.web.axis import NOTCH_WIDTH, Wish, build_axis, fold_limit
+from ordertrace.web.picture import Chart
 from ordertrace.web.viewer import Viewer
 from ordertrace.web.views_board import spark_points
 from ordertrace.web.views_order import build_order_view
 from ordertrace.web.views_orders import build_due
 from ordertrace.web.views_strip import BOTTOM, DEADLINE, TOP, build_strip, height_of, wrap
-from ordertrace.web.views_timeline import Chart, build_chart
+from ordertrace.web.views_timeline import build_chart
 from ordertrace.web.work import gather_work, infer_work, pair_messages
 
-from .samples import NOW, PATH, Script, build_board, build_timeline, closed, crowd, every_timeline, failed, healthy, stuck, the_flow
+from .samples import (
+    NOW,
+    PATH,
+    Script,
+    build_board,
+    build_timeline,
+    closed,
+    crowd,
+    every_timeline,
+    failed,
+    healthy,
+    stuck,
+    the_flow,
+)
 
 FLOW = the_flow()
 VIEWER = Viewer("en", ZoneInfo("Europe/Moscow"), FLOW, NOW)
@@ -81,7 +96,7 @@ def test_axis_keeps_the_order_of_time_and_fills_the_width(ats: list[datetime], p
 def test_axis_folds_exactly_the_long_waits(ats: list[datetime]) -> None:
     axis = build_axis(ats, [], 0.0, 100.0)
     ordered = sorted(ats)
-    waits = [b - a for a, b in zip(ordered, ordered[1:], strict=False) if b - a > fold_limit(ordered)]
+    waits = [b - a for a, b in pairwise(ordered) if b - a > fold_limit(ordered)]
     assert [fold.seconds for fold in axis.folds] == [w.total_seconds() for w in waits]
     assert axis.xs[-1] >= NOTCH_WIDTH * len(waits) - 1e-6
 
@@ -105,17 +120,17 @@ def test_messages_are_paired_from_sender_to_receiver(drawn: tuple[list[OrderEven
 
 def assert_sound(chart: Chart) -> None:
     """Nothing sticks out, no labels touch, every bar lies in its lane, lanes do not overlap."""
-    for a, b in zip(chart.lanes, chart.lanes[1:], strict=False):
+    for a, b in pairwise(chart.lanes):
         assert a.y + a.height <= b.y
     for bar in chart.bars:
-        assert 0 <= bar.x and bar.x + bar.width <= chart.width
+        assert bar.x >= 0 and bar.x + bar.width <= chart.width
         assert any(lane.y <= bar.y and bar.y + 18 <= lane.y + lane.height for lane in chart.lanes)
     for i, one in enumerate(chart.labels):
         assert one.right <= chart.width
         for other in chart.labels[:i]:
             assert abs(one.y - other.y) >= 11 or one.right <= other.x or other.right <= one.x, (one, other)
     ticks = sorted(chart.ticks, key=lambda t: t.x)
-    assert all(a.right <= b.x for a, b in zip(ticks, ticks[1:], strict=False))
+    assert all(a.right <= b.x for a, b in pairwise(ticks))
     assert all(0 <= arrow.end_x <= chart.width for arrow in chart.arrows)
 
 
@@ -133,7 +148,9 @@ def test_chart_of_samples_is_sound(timeline: OrderTimeline, language: str) -> No
     chart = build_chart(timeline, replace(VIEWER, language=language))
     assert chart
     assert_sound(chart)
-    hrefs = {bar.href.removeprefix("#") for bar in chart.bars if bar.href} | {a.href.removeprefix("#") for a in chart.arrows}
+    hrefs = {bar.href.removeprefix("#") for bar in chart.bars if bar.href} | {
+        a.href.removeprefix("#") for a in chart.arrows
+    }
     anchors = {row.anchor for row in build_order_view(timeline, VIEWER).events}
     assert hrefs <= anchors
 
@@ -162,7 +179,10 @@ def test_evidence_that_says_the_same_shares_a_line() -> None:
 
 def test_due_bar_says_what_is_left() -> None:
     order = healthy().order
-    assert build_due(replace(order, deadline_at=NOW + timedelta(seconds=60), deadline_seconds=600.0), VIEWER).tone == "soon"  # type: ignore[union-attr]
+    assert (
+        build_due(replace(order, deadline_at=NOW + timedelta(seconds=60), deadline_seconds=600.0), VIEWER).tone
+        == "soon"
+    )  # type: ignore[union-attr]
     assert build_due(replace(order, deadline_at=NOW - timedelta(seconds=60)), VIEWER).text == "+1\xa0min"  # type: ignore[union-attr]
     assert build_due(replace(order, deadline_at=None), VIEWER) is None
 
@@ -183,10 +203,11 @@ def test_strip_dots_stay_in_their_column(drawn: list[tuple[float, str]]) -> None
     for drawn_column in strip.columns:
         assert len(drawn_column.dots) == len(dots)
         for dot in drawn_column.dots:
-            assert drawn_column.x <= dot.x - 4 and dot.x + 4 <= drawn_column.x + drawn_column.width
+            assert drawn_column.x <= dot.x - 4
+            assert dot.x + 4 <= drawn_column.x + drawn_column.width
             assert TOP - 1 <= dot.y <= BOTTOM + 5
         labels = sorted(dot.label_y for dot in drawn_column.dots if dot.label)
-        assert all(b - a >= 17 for a, b in zip(labels, labels[1:], strict=False))
+        assert all(b - a >= 17 for a, b in pairwise(labels))
 
 
 def test_thousand_orders_are_dots_and_density() -> None:

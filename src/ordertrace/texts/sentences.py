@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 from ..model.flow import Flow
 from ..model.order import Diagnosis, DiagnosisKind, EventKind, Order, OrderEvent
-
 from .translator import N_, Translator, get_translator
 from .words import duration_words, owner_title, status_reached, system_title, task_words
 
@@ -91,7 +90,9 @@ def next_sentence(order: Order, flow: Flow, language: str) -> str:
     system = flow.system(order.next.system)
     words = {"system": system_title(system, language), "task": task_words(order.next.status, language)}
     if system.owner:
-        return t.gettext("%(system)s has to %(task)s; in charge: %(owner)s.", owner=owner_title(system.owner, language), **words)
+        return t.gettext(
+            "%(system)s has to %(task)s; in charge: %(owner)s.", owner=owner_title(system.owner, language), **words
+        )
     return t.gettext("%(system)s has to %(task)s.", **words)
 
 
@@ -182,7 +183,9 @@ def _too_slow(s: _Speech) -> str:
     allowed = _number(s.facts.get("deadline_seconds", "")) or s.order.deadline_seconds
     if not allowed:
         return s.sentence(head, s.t.gettext("%(passed)s have passed", passed=passed))
-    return s.sentence(head, s.t.gettext("%(passed)s have passed, %(allowed)s were agreed", passed=passed, allowed=s.lasting(allowed)))
+    return s.sentence(
+        head, s.t.gettext("%(passed)s have passed, %(allowed)s were agreed", passed=passed, allowed=s.lasting(allowed))
+    )
 
 
 def _source_silent(s: _Speech) -> str:
@@ -236,10 +239,16 @@ _TO_DO = {
     DiagnosisKind.MESSAGE_STUCK: N_("Ask %(owner)s whether the receiver of the queue is running."),
     DiagnosisKind.NEVER_PUBLISHED: N_("Ask %(owner)s to send the message about this order again."),
     DiagnosisKind.NO_EFFECT: N_("Ask %(owner)s what became of the message; the step has to be repeated in %(system)s."),
-    DiagnosisKind.STATUS_MISMATCH: N_("Ask %(owner)s to compare the order in both systems and to send its status again."),
-    DiagnosisKind.TRANSFER_ERROR: N_("Find out whether the receiving system works, then ask %(owner)s to send the order again."),
+    DiagnosisKind.STATUS_MISMATCH: N_(
+        "Ask %(owner)s to compare the order in both systems and to send its status again."
+    ),
+    DiagnosisKind.TRANSFER_ERROR: N_(
+        "Find out whether the receiving system works, then ask %(owner)s to send the order again."
+    ),
     DiagnosisKind.TOO_SLOW: N_("Ask %(owner)s whether somebody is working on it. No error has been seen."),
-    DiagnosisKind.SOURCE_SILENT: N_("Look the order up in %(system)s itself, and tell %(owner)s that its telemetry stays away."),
+    DiagnosisKind.SOURCE_SILENT: N_(
+        "Look the order up in %(system)s itself, and tell %(owner)s that its telemetry stays away."
+    ),
 }
 
 

@@ -6,7 +6,6 @@ from babel.numbers import format_decimal
 
 from ..model.flow import System
 from ..model.order import OrderState
-
 from .translator import N_, get_translator
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -122,7 +121,7 @@ def age_words(seconds: float, language: str) -> str:
     t = get_translator(language)
     if seconds < 2:
         return t.gettext("just now")
-    return t.gettext("%(duration)s ago", duration=duration_words(seconds, language))
+    return t.gettext("%(duration)s ago", duration=duration_words(round(seconds), language))
 
 
 def number_words(value: float, language: str, digits: int = 0) -> str:

@@ -71,7 +71,9 @@ class Pages:
         if not text:
             return RedirectResponse("/", 303, SECURITY_HEADERS)
         page = await self._reader.find_orders(OrderFilter(q=text, sort="id", limit=SEARCH_ROWS), viewer.now)
-        if any(order.id == text for order in page.orders) or (page.next_cursor and await self._exists(text, viewer.now)):
+        if any(order.id == text for order in page.orders) or (
+            page.next_cursor and await self._exists(text, viewer.now)
+        ):
             return RedirectResponse(order_url(text), 303, SECURITY_HEADERS)
         count = sum(page.counts.values()) or len(page.orders)
         t = viewer.t
@@ -186,7 +188,11 @@ def build_fallback(reader: OrderReader, settings: Settings, metrics: Metrics) ->
 def _explain(error: Exception, request: Request, t: Translator) -> tuple[int, str, str]:
     """Status, title and advice for an error."""
     if isinstance(error, Invalid):
-        return 400, t.gettext("This address does not work"), t.gettext("A part of it is not understood. Start again from the list.")
+        return (
+            400,
+            t.gettext("This address does not work"),
+            t.gettext("A part of it is not understood. Start again from the list."),
+        )
     if isinstance(error, NotFound) and "order_id" in request.path_params:
         title = t.gettext("Order %(order)s is not known", order=unquote(request.path_params["order_id"])[:80])
         advice = t.gettext("Is the number right? An order appears as soon as a system has sent telemetry about it.")

@@ -68,6 +68,10 @@ class Viewer:
     def lasting(self, seconds: float) -> str:
         return duration_words(seconds, self.language)
 
+    def roughly(self, seconds: float) -> str:
+        """A length of time that is still running: whole seconds are exact enough, and calmer to look at."""
+        return duration_words(max(1, round(abs(seconds))), self.language)
+
     def status(self, status: str) -> str:
         return status_title(status, self.language)
 

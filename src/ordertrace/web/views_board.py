@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from ..model.board import Board, Figure, SystemSight
 from ..model.order import OrderFilter, OrderPage, OrderState
 from ..texts import number_words, state_title
-
 from .viewer import SystemMark, Viewer
 from .views_orders import OrderRow, build_row
 from .views_strip import Strip, build_strip
@@ -110,7 +109,9 @@ def build_board_view(
 
 def list_url(wanted: OrderFilter, **changes: str | None) -> str:
     """The board's address with this filter and some of it changed; a changed filter begins at its first page."""
-    have = {name: getattr(wanted, name) for name in ("state", "status", "system", "owner", "q", "sort")} | {"cursor": ""}
+    have = {name: getattr(wanted, name) for name in ("state", "status", "system", "owner", "q", "sort")} | {
+        "cursor": ""
+    }
     given = {name: value for name, value in (have | changes).items() if value and (name, value) != ("sort", "harm")}
     return "/" + ("?" + urlencode(given) if given else "") + "#orders"
 
@@ -179,13 +180,23 @@ def _seen(sight: SystemSight, viewer: Viewer) -> SystemSeen:
         return SystemSeen(mark, t.gettext("not heard yet"), "", "soon")
     silent = (viewer.now - sight.last_seen_at).total_seconds()
     tone = "soon" if silent > STALE_SECONDS and not sight.closed else "good"
-    return SystemSeen(mark, t.gettext("heard %(ago)s", ago=viewer.ago(sight.last_seen_at)), viewer.exact(sight.last_seen_at), tone)
+    return SystemSeen(
+        mark, t.gettext("heard %(ago)s", ago=viewer.ago(sight.last_seen_at)), viewer.exact(sight.last_seen_at), tone
+    )
 
 
 def _filter(wanted: OrderFilter, counts: Mapping[str, int], viewer: Viewer) -> FilterView:
     t, flow = viewer.t, viewer.flow
     number = {state: number_words(counts.get(state, 0), viewer.language) for state in OrderState}
-    states = [Choice("", t.gettext("all"), not wanted.state, list_url(wanted, state=""), number_words(sum(counts.values()), viewer.language))]
+    states = [
+        Choice(
+            "",
+            t.gettext("all"),
+            not wanted.state,
+            list_url(wanted, state=""),
+            number_words(sum(counts.values()), viewer.language),
+        )
+    ]
     for state in OrderState:
         title = state_title(state, viewer.language)
         states.append(Choice(state, title, wanted.state == state, list_url(wanted, state=state), number[state]))

@@ -26,10 +26,10 @@ from ..texts import (
     status_reached,
     what_to_do,
 )
-
+from .picture import Chart, event_anchor
 from .viewer import SystemMark, Viewer
 from .views_orders import OrderRow, build_row
-from .views_timeline import Chart, build_chart, event_anchor
+from .views_timeline import build_chart
 from .work import is_error
 
 EVIDENCE_MAX = 6
@@ -166,12 +166,17 @@ def _facts(order: Order, viewer: Viewer) -> list[tuple[str, str]]:
         return [*facts, (t.gettext("took %(duration)s in all", duration=whole), viewer.exact(order.started_at))]
     if order.deadline_at:
         left = (order.deadline_at - viewer.now).total_seconds()
-        words = {"clock": viewer.clock(order.deadline_at), "duration": viewer.lasting(left)}
+        words = {"clock": viewer.clock(order.deadline_at), "duration": viewer.roughly(left)}
         text = t.gettext("deadline %(clock)s, in %(duration)s", **words)
         if left < 0:
             text = t.gettext("deadline %(clock)s passed %(duration)s ago", **words)
         facts.append((text, viewer.exact(order.deadline_at)))
-    facts.append((t.gettext("order is %(duration)s old", duration=viewer.lasting(order.age_seconds)), viewer.exact(order.started_at)))
+    facts.append(
+        (
+            t.gettext("order is %(duration)s old", duration=viewer.roughly(order.age_seconds)),
+            viewer.exact(order.started_at),
+        )
+    )
     return facts
 
 
@@ -224,7 +229,7 @@ def _evidence(diagnosis: Diagnosis, events: Sequence[OrderEvent], viewer: Viewer
 
 def _chart_note(timeline: OrderTimeline, viewer: Viewer) -> str:
     t, order = viewer.t, timeline.order
-    whole = viewer.lasting(((order.closed_at or viewer.now) - order.started_at).total_seconds())
+    whole = viewer.roughly(((order.closed_at or viewer.now) - order.started_at).total_seconds())
     traces = t.ngettext("%(num)s trace", "%(num)s traces", len(timeline.traces))
     facts = t.ngettext("%(num)s event", "%(num)s events", len(timeline.events))
     return f"{whole} · {traces} · {facts}"

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from ..model.order import Order, OrderState
 from ..texts import diagnosis_sentence, problem_title, state_title
-
 from .viewer import SystemMark, Viewer
 
 SOON = 0.8  # share of the deadline from which an order is about to be late
@@ -67,7 +66,7 @@ def build_row(order: Order, viewer: Viewer) -> OrderRow:
         next=viewer.mark(order.next.system) if order.next else None,
         owner=viewer.owner(order.owner),
         due=build_due(order, viewer),
-        age=viewer.lasting(order.age_seconds),
+        age=viewer.roughly(order.age_seconds),
         since=viewer.ago(order.status_since),
         since_title=viewer.exact(order.status_since),
         fingerprint=f"{order.state} {order.status} {diagnosis.kind if diagnosis else ''}",
@@ -98,8 +97,8 @@ def build_due(order: Order, viewer: Viewer) -> Due | None:
     left = (order.deadline_at - viewer.now).total_seconds()
     title = viewer.t.gettext("deadline %(clock)s", clock=viewer.exact(order.deadline_at))
     if left < 0:
-        return Due(DUE_WIDTH, "over", f"+{viewer.lasting(left)}", title)
-    text = viewer.t.gettext("%(duration)s left", duration=viewer.lasting(left))
+        return Due(DUE_WIDTH, "over", f"+{viewer.roughly(left)}", title)
+    text = viewer.t.gettext("%(duration)s left", duration=viewer.roughly(left))
     return Due(round(DUE_WIDTH * min(1.0, used), 1), "soon" if used >= SOON else "calm", text, title)
 
 
@@ -109,5 +108,7 @@ def _sentence(order: Order, viewer: Viewer) -> str:
     if order.state in (OrderState.STUCK, OrderState.FAILED):
         return viewer.t.gettext("Something is wrong; the cause has not been found yet.")
     if state_tone(order, viewer) == "soon":
-        return viewer.t.gettext("Still in time, but the deadline is near: %(status)s.", status=viewer.status(order.status))
+        return viewer.t.gettext(
+            "Still in time, but the deadline is near: %(status)s.", status=viewer.status(order.status)
+        )
     return ""

@@ -11,7 +11,6 @@ from math import log
 from urllib.parse import urlencode
 
 from ..model.board import Board, Dot, StepColumn
-
 from .viewer import SystemMark, Viewer
 from .views_orders import order_url
 
@@ -125,7 +124,15 @@ def _late_dots(dots: Iterable[Dot], x: float, viewer: Viewer) -> Iterable[StripD
         room = i < LATE_LABELS and label_y <= BOTTOM
         title = viewer.t.gettext("%(order)s, %(share)s of the deadline", order=dot.order_id, share=f"{dot.used:.0%}")
         x_now = x if room else x + 4 + (i - LATE_LABELS) % 9 * PITCH
-        yield StripDot(x_now, label_y if room else y, order_url(dot.order_id), title, "bad", wrap(dot.order_id, LABEL_CHARACTERS)[0] if room else "", label_y)
+        yield StripDot(
+            x_now,
+            label_y if room else y,
+            order_url(dot.order_id),
+            title,
+            "bad",
+            wrap(dot.order_id, LABEL_CHARACTERS)[0] if room else "",
+            label_y,
+        )
 
 
 def _swarm(dots: Sequence[Dot], centre: float, width: float, viewer: Viewer) -> Iterable[StripDot]:

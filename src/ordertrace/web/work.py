@@ -155,4 +155,6 @@ def _to_work(group: Iterable[OrderEvent]) -> Work:
     events = tuple(sorted(group, key=lambda e: (e.at, e.id)))
     # The last status of its own; a receiver's status is news from another system.
     statuses = [e.status for e in events if e.status]
-    return Work(events[0].system, events[0].at, max(end_of(e) for e in events), events, statuses[-1] if statuses else "")
+    return Work(
+        events[0].system, events[0].at, max(end_of(e) for e in events), events, statuses[-1] if statuses else ""
+    )
