@@ -117,7 +117,7 @@ SELECT
     ), 'Map(LowCardinality(String), LowCardinality(String))'),
     order_ids[rule],
     $order_sources[rule],
-    arrayFirst(status -> status != '', order_statuses),
+    upper(arrayFirst(status -> status != '', order_statuses)),
     arrayFirst(id -> id != '', $message_ids),
     {inserted_at:DateTime64(3)}
 FROM kept
