@@ -91,6 +91,7 @@ def test_plurals(count: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "ru", "en"),
     [
+        (0.0004, "<1 мс", "<1 ms"),
         (0.031, "31 мс", "31 ms"),
         (1.94, "1,9 с", "1.9 s"),
         (59.4, "59 с", "59 s"),

@@ -19,7 +19,7 @@ from ordertrace.web.picture import Chart
 from ordertrace.web.viewer import Viewer
 from ordertrace.web.views_board import spark_points
 from ordertrace.web.views_order import build_order_view
-from ordertrace.web.views_orders import build_due
+from ordertrace.web.views_orders import build_due, shorten_id
 from ordertrace.web.views_strip import BOTTOM, DEADLINE, TOP, build_strip, height_of, wrap
 from ordertrace.web.views_timeline import build_chart
 from ordertrace.web.work import gather_work, infer_work, pair_messages
@@ -123,7 +123,8 @@ def assert_sound(chart: Chart) -> None:
     for a, b in pairwise(chart.lanes):
         assert a.y + a.height <= b.y
     for bar in chart.bars:
-        assert bar.x >= 0 and bar.x + bar.width <= chart.width
+        assert bar.x >= 0
+        assert bar.x + bar.width <= chart.width
         assert any(lane.y <= bar.y and bar.y + 18 <= lane.y + lane.height for lane in chart.lanes)
     for i, one in enumerate(chart.labels):
         assert one.right <= chart.width
@@ -179,12 +180,20 @@ def test_evidence_that_says_the_same_shares_a_line() -> None:
 
 def test_due_bar_says_what_is_left() -> None:
     order = healthy().order
-    assert (
-        build_due(replace(order, deadline_at=NOW + timedelta(seconds=60), deadline_seconds=600.0), VIEWER).tone
-        == "soon"
-    )  # type: ignore[union-attr]
-    assert build_due(replace(order, deadline_at=NOW - timedelta(seconds=60)), VIEWER).text == "+1\xa0min"  # type: ignore[union-attr]
+    soon = build_due(replace(order, deadline_at=NOW + timedelta(seconds=60), deadline_seconds=600.0), VIEWER)
+    late = build_due(replace(order, deadline_at=NOW - timedelta(seconds=60)), VIEWER)
+    assert soon
+    assert (soon.tone, soon.text, soon.filled) == ("soon", "1\xa0min left", 90.0)
+    assert late
+    assert (late.tone, late.text) == ("over", "+1\xa0min")
     assert build_due(replace(order, deadline_at=None), VIEWER) is None
+
+
+@given(st.text(max_size=60), st.integers(5, 30))
+def test_long_ids_keep_both_ends(order_id: str, characters: int) -> None:
+    brief = shorten_id(order_id, characters)
+    assert len(brief) <= characters
+    assert brief == order_id or (order_id.startswith(brief[:2]) and order_id.endswith(brief[-2:]))
 
 
 @given(st.floats(0, 1000), st.floats(0, 1000))

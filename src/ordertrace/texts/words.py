@@ -99,7 +99,7 @@ def duration_words(seconds: float, language: str) -> str:
     t = get_translator(language)
     seconds = abs(seconds)
     if seconds < 0.9995:
-        return _glue(t.gettext("%(n)s ms", n=round(seconds * 1000)))
+        return _glue(t.gettext("%(n)s ms", n=round(seconds * 1000) or "<1"))
     if seconds < 9.95:
         return _glue(t.gettext("%(n)s s", n=format_decimal(round(seconds, 1), locale=language)))
     if seconds < 59.5:

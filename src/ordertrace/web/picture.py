@@ -68,7 +68,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A message or call as an SVG path; `end` is arrow, cross (lost, failed) or open (not seen arriving)."""
+    """A message or call as an SVG path; `end` is arrow, cross (lost, failed) or met (answered) or open (not seen arriving)."""
 
     path: str
     end: str
@@ -137,6 +137,7 @@ class Drawing:
     bars: list[Bar] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)  # queues that have a label already
     avoid: list[tuple[float, float]] = field(default_factory=list)  # notches, which no soft label may cross
 
     def add_label(self, label: Label) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from ..model.order import OrderEvent
@@ -39,7 +40,8 @@ def draw_call(d: Drawing, call: Calling, cast: Cast) -> None:
     if answered:
         end_x, bar_y, _ = d.place[id(answered)]
         end_x, end_y = max(end_x, end_x + 2), bar_y if down else bar_y + BAR_HEIGHT
-    end = "cross" if is_error(call.event) and not answered else "arrow" if answered else "open"
+    arrived = "met" if call.event.response_code else "open"
+    end = "arrow" if answered else "cross" if is_error(call.event) else arrived
     title = f"{event_words(call.event, d.viewer.flow, d.viewer.language)}\n{d.viewer.exact(call.event.at)}"
     path = f"M{begin_x:.1f} {begin_y:.1f}L{end_x:.1f} {end_y:.1f}"
     d.arrows.append(Arrow(path, end, end_x, end_y, title, "#" + event_anchor(call.event.id)))
@@ -72,11 +74,11 @@ def _draw_message(d: Drawing, passing: Passing, sender: Work | None, receiver: W
         x = start[0] + 16 if start else d.axis.x(event.at)
         path = _line(start, (x, queue_y)) if start else ""
         d.arrows.append(Arrow(path, "cross" if lost else "open", x, queue_y, title, href))
-    if where := event.queue or event.destination:
-        form = "bad" if lost else "soft"
-        d.add_label(Label(x + 7, queue_y - 9, shorten(where), form)) or d.add_label(
-            Label(x + 7, queue_y + 17, shorten(where), form)
-        )
+    where = shorten(event.queue or event.destination)
+    if where and (lost or where not in d.named):  # the same queue again needs no second label
+        label = Label(x + 7, queue_y - 9, where, "bad" if lost else "soft")
+        if d.add_label(label) or d.add_label(replace(label, y=queue_y + 17)):
+            d.named.add(where)
 
 
 def _leaves(d: Drawing, sender: Work, passing: Passing, queue_y: float) -> tuple[float, float]:

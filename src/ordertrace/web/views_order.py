@@ -238,13 +238,17 @@ def _chart_note(timeline: OrderTimeline, viewer: Viewer) -> str:
 def _event_row(event: OrderEvent, viewer: Viewer) -> EventRow:
     text = event_words(event, viewer.flow, viewer.language)
     error = event.error
+    where = event.queue or event.destination
+    says_all = bool(where) and where in text and where in event.name
     return EventRow(
         anchor=event_anchor(event.id),
         clock=viewer.clock(event.at) + event.at.astimezone(viewer.zone).strftime(".%f")[:4],
         title=viewer.exact(event.at),
         system=viewer.mark(event.system),
         text=text,
-        technical=" · ".join(dict.fromkeys(p for p in (event.status, event.name) if p and p not in text)),
+        technical=" · ".join(
+            dict.fromkeys(p for p in (event.status, "" if says_all else event.name) if p and p not in text)
+        ),
         code=event.response_code or (error.code if error else ""),
         took=viewer.lasting(event.duration_seconds) if event.duration_seconds else "",
         bad=is_error(event),

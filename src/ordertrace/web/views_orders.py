@@ -28,6 +28,7 @@ class OrderRow:
     """One line of a list. `fingerprint` changes when something happened, not merely because time went on."""
 
     id: str
+    brief: str
     url: str
     state: str
     state_title: str
@@ -50,11 +51,20 @@ def order_url(order_id: str) -> str:
     return "/orders/" + quote(order_id, safe="")
 
 
+def shorten_id(order_id: str, characters: int = 24) -> str:
+    """A long id with its middle left out, since ids differ at their ends."""
+    if len(order_id) <= characters:
+        return order_id
+    tail = (characters - 1) // 2
+    return f"{order_id[: characters - 1 - tail]}…{order_id[-tail:]}"
+
+
 def build_row(order: Order, viewer: Viewer) -> OrderRow:
     """One line of a list about the order."""
     diagnosis = order.diagnosis
     return OrderRow(
         id=order.id,
+        brief=shorten_id(order.id, 18),
         url=order_url(order.id),
         state=order.state,
         state_title=state_title(order.state, viewer.language),

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from ..model.board import Board, Dot, StepColumn
 from .viewer import SystemMark, Viewer
-from .views_orders import order_url
+from .views_orders import order_url, shorten_id
 
 LEFT, COLUMN_MIN, WIDTH = 62.0, 118.0, 1270.0
 TOP, DEADLINE, BOTTOM, HEIGHT = 64.0, 164.0, 316.0, 326.0
@@ -20,7 +20,6 @@ SHARE_MAX = 10.0
 RADIUS, PITCH = 4.0, 9.2
 TROUBLE = ("stuck", "failed")
 LATE_LABELS, LATE_PITCH = 6, 18.0
-LABEL_CHARACTERS = 12
 TITLE_CHARACTER = 7.4
 
 
@@ -98,7 +97,7 @@ def build_strip(board: Board, viewer: Viewer) -> Strip:
 def _column(step: StepColumn, x: float, width: float, most: int, viewer: Viewer) -> StripColumn:
     late = [dot for dot in step.dots if dot.used > 1 or dot.state in TROUBLE]
     rest = [dot for dot in step.dots if dot.used <= 1 and dot.state not in TROUBLE]
-    drawn_late = list(_late_dots(late, x + 18, viewer))
+    drawn_late = list(_late_dots(late, x + 18, int((width - 36) / TITLE_CHARACTER), viewer))
     dots = [*_swarm(rest, x + width * 0.6, width * 0.74, viewer), *drawn_late]
     return StripColumn(
         x=x,
@@ -115,7 +114,7 @@ def _column(step: StepColumn, x: float, width: float, most: int, viewer: Viewer)
     )
 
 
-def _late_dots(dots: Iterable[Dot], x: float, viewer: Viewer) -> Iterable[StripDot]:
+def _late_dots(dots: Iterable[Dot], x: float, characters: int, viewer: Viewer) -> Iterable[StripDot]:
     """Late orders, the latest on top; labels keep their distance, orders beyond the last label stay dots."""
     label_y = TOP - LATE_PITCH
     for i, dot in enumerate(sorted(dots, key=lambda d: -d.used)):
@@ -130,7 +129,7 @@ def _late_dots(dots: Iterable[Dot], x: float, viewer: Viewer) -> Iterable[StripD
             order_url(dot.order_id),
             title,
             "bad",
-            wrap(dot.order_id, LABEL_CHARACTERS)[0] if room else "",
+            shorten_id(dot.order_id, characters) if room else "",
             label_y,
         )
 
