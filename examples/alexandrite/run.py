@@ -31,6 +31,8 @@ from .truth import Fact, Ledger
 SERVICES = ("shop", "mes", "crm", "carrier")
 START_SECONDS = 30.0
 STOP_SECONDS = 6.0
+WATCH_SECONDS = 0.2
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RunError(Exception):
@@ -66,7 +68,6 @@ async def run_company(options: Options) -> Ledger:
         try:
             await _empty_queues(options.amqp_url)
             async with _services(options, plan, ledger) as services, httpx2.AsyncClient(timeout=15) as http:
-                await services.wait_until_ready(http)
                 driver = Driver(
                     plan, ledger, http, services.urls["shop"], services.urls["crm"],
                     minute_seconds=60 / options.speed, gap_seconds=60 / options.orders_per_minute,
@@ -78,19 +79,18 @@ async def run_company(options: Options) -> Ledger:
 
 
 async def _drive(driver: Driver, services: Services, orders: int | None) -> None:
+    """Watches over the services meanwhile: the first error of all this is raised as a RunError."""
     try:
         async with asyncio.TaskGroup() as work:
-            tasks = [
-                work.create_task(services.watch()),
-                work.create_task(_show_progress(driver.ledger)),
-                work.create_task(driver.run(orders)),
-            ]
+            tasks = [work.create_task(services.watch())]
+            await services.wait_until_ready(driver.http)
+            tasks += [work.create_task(_show_progress(driver.ledger)), work.create_task(driver.run(orders))]
             if orders is not None:
                 await driver.ledger.rest(orders)
                 for task in tasks:
                     task.cancel()
     except* (RunError, httpx2.HTTPError) as group:
-        error = group.exceptions[0]
+        error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise RunError(str(error) or type(error).__name__) from None
@@ -126,20 +126,16 @@ class Services:
 
     async def wait_until_ready(self, http: httpx2.AsyncClient) -> None:
         """The sockets listen already, so each request waits until its service takes it. Raises RunError."""
-        watching = asyncio.create_task(self.watch())
-        asking = asyncio.gather(*(http.get(f"{url}/healthz", timeout=START_SECONDS) for url in self.urls.values()))
-        done, _ = await asyncio.wait((watching, asking), return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
-        if asking in done and not asking.exception():
-            return
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-        raise (watching.exception() if watching in done else None) or RunError("the services did not start in time")
+        try:
+            await asyncio.gather(*(http.get(f"{url}/healthz", timeout=START_SECONDS) for url in self.urls.values()))
+        except httpx2.HTTPError:
+            await asyncio.sleep(3 * WATCH_SECONDS)  # `watch` knows better, if a service ended
+            raise RunError(f"the services did not start within {START_SECONDS:g} s") from None
 
     async def watch(self) -> None:
         """Raises RunError when a service ends that nobody stopped."""
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(WATCH_SECONDS)
             for name, process in self.processes.items():
                 if process.returncode is not None:
                     said = (self.logs / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
@@ -270,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done or stopped by a signal, 1 failed, 2 wrong use."""
     given = _parse(arguments)
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what goes wrong is said once, by us
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for sign in _STOP_SIGNALS:
+        signal.signal(sign, signal.default_int_handler)
     try:
         faults = parse_faults(given.faults)
         with contextlib.ExitStack() as stack:
@@ -279,11 +276,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 amqp_url, given.otlp_grpc, given.otlp_http, given.seed, given.orders_per_minute, given.orders, faults,
                 given.speed, given.truth, given.first_number,
             )  # fmt: skip
-            ledger = asyncio.run(run_company(options))
+            stack.callback(_ignore_signals)  # an impatient second Ctrl-C must not keep the node from stopping
+            ledger = asyncio.run(_run_until_signal(options))
             sys.stdout.write(f"{_progress(ledger)}\n")
     except (PlanError, BrokerError, RunError, OSError) as error:
         sys.stderr.write(f"alexandrite: {error}\n")
         return 2 if isinstance(error, PlanError) else 1
-    except KeyboardInterrupt:
-        sys.stdout.write("\n")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stdout.write("alexandrite: stopped\n")
     return 0
+
+
+async def _run_until_signal(options: Options) -> Ledger:
+    """As `run_company`; the first SIGINT or SIGTERM cancels it, later ones do not disturb it while it stops."""
+    task = asyncio.current_task()
+    assert task is not None
+    for sign in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(sign, lambda: task.cancelling() or task.cancel())
+    return await run_company(options)
+
+
+def _ignore_signals() -> None:
+    for sign in _STOP_SIGNALS:
+        signal.signal(sign, signal.SIG_IGN)

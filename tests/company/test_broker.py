@@ -51,7 +51,7 @@ async def test_node_keeps_its_data_over_a_kill_and_leaves_nothing(
             assert (await http.get(node.management_url)).is_success
     finally:
         node.stop()
-    assert wait_until_gone(mark) == []
+    assert wait_until_gone(mark) == {}
     assert (tmp_path / "mnesia").is_dir()
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,7 +64,7 @@ def test_a_node_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> N
     node = RabbitNode()
     with socket.create_server(("127.0.0.1", node.port)), pytest.raises(BrokerError, match="did not start"):
         node.start()
-    assert wait_until_gone(mark) == []
+    assert wait_until_gone(mark) == {}
     assert not node.directory.exists()
 
 

@@ -183,7 +183,7 @@ def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     mark = f"mark-{uuid.uuid4()}"
     monkeypatch.setenv("COMPANY_TEST_MARK", mark)
     yield mark
-    assert wait_until_gone(mark) == []
+    assert wait_until_gone(mark) == {}
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -193,20 +193,38 @@ def test_a_stopped_run_leaves_no_process(
     """The first orders are the same as in the whole run: same seed, same faults and decisions."""
     truth = tmp_path / "truth.jsonl"
     with Collector() as collector:
-        run = subprocess.Popen(_command(rabbit_node, collector, truth), stderr=subprocess.PIPE, text=True)
+        environment = os.environ | {"TMPDIR": str(tmp_path)}
+        run = subprocess.Popen(
+            _command(rabbit_node, collector, truth), stderr=subprocess.PIPE, text=True, env=environment
+        )
         until = time.monotonic() + 60
         while len({seen.attributes.get("order.id") for seen in collector.seen}) < 10 and time.monotonic() < until:
             time.sleep(0.05)
         assert len(find_marked(mark)) == 5
         os.kill(run.pid, sign)
         _, said = run.communicate(timeout=30)
-    assert wait_until_gone(mark) == []
+    assert wait_until_gone(mark) == {}
     assert run.returncode == (-sign if sign == signal.SIGKILL else 0)
     assert said == ""
     if sign != signal.SIGKILL:
         again = [(line["fault"], line["where"]) for _, line in sorted(_read(truth).items())]
         assert again == [(line["fault"], line["where"]) for _, line in sorted(finished.truth.items())][: len(again)]
         assert len(again) >= 10
+
+
+def test_a_service_that_ends_ends_the_run(rabbit_node: str, tmp_path: Path, mark: str) -> None:
+    with Collector() as collector:
+        run = subprocess.Popen(
+            _command(rabbit_node, collector, tmp_path / "truth.jsonl"), stderr=subprocess.PIPE, text=True
+        )
+        until = time.monotonic() + 60
+        while not collector.seen and time.monotonic() < until:
+            time.sleep(0.05)
+        (mes,) = [pid for pid, command in find_marked(mark).items() if "alexandrite.mes" in command]
+        os.kill(mes, signal.SIGKILL)
+        _, said = run.communicate(timeout=30)
+    assert run.returncode == 1
+    assert said == "alexandrite: mes ended with code -9: it said nothing\n"
 
 
 def test_a_run_without_broker_fails_in_one_line(tmp_path: Path) -> None:
