@@ -31,7 +31,11 @@ def main() -> None:
     chosen = arguments.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="ordertrace-bench-", dir=chosen.directory))
     try:
-        result = {"machine": platform.platform(), "at": datetime.now(UTC).isoformat(timespec="seconds"), **measure(chosen.spans, directory)}
+        result = {
+            "machine": platform.platform(),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **measure(chosen.spans, directory),
+        }
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     folder = Path(__file__).parent / "results"
@@ -47,7 +51,11 @@ def measure(spans: int, directory: Path) -> dict[str, str | float]:
     requests = [build_request(i, _SPANS_A_REQUEST, start) for i in range(spans // _SPANS_A_REQUEST)]
     warm_up = [build_request(10_000_000 + i, _SPANS_A_REQUEST, start) for i in range(60)]
     parse = _parse_microseconds(requests[:200])
-    result: dict[str, str | float] = {"spans": spans, "bytes_a_span": sum(map(len, requests)) / spans, "upb_parse_us_a_span": parse}
+    result: dict[str, str | float] = {
+        "spans": spans,
+        "bytes_a_span": sum(map(len, requests)) / spans,
+        "upb_parse_us_a_span": parse,
+    }
     with Server(directory / "data") as server:
         result["start_seconds"] = server.start_seconds
         result["idle_memory_mb"] = server.memory()[0]
@@ -71,7 +79,11 @@ def measure(spans: int, directory: Path) -> dict[str, str | float]:
         time.sleep(5)
         result["memory_after_mb"] = server.memory()[0]
         order = f"BNC-{len(requests) // 2:06d}-003"
-        for name, path in {"order_api": f"/api/v1/orders/{order}", "order_page": f"/orders/{order}", "board": "/"}.items():
+        for name, path in {
+            "order_api": f"/api/v1/orders/{order}",
+            "order_page": f"/orders/{order}",
+            "board": "/",
+        }.items():
             result |= _latencies(name, server, path)
     result["disk_bytes_a_span"] = _merged_bytes(directory / "data") / (spans + warm)
     return result
@@ -98,7 +110,10 @@ def _latencies(name: str, server: Server, path: str) -> dict[str, float]:
         server.get(path)
         seconds.append(time.perf_counter() - started)
     seconds.sort()
-    return {f"{name}_median_ms": statistics.median(seconds) * 1e3, f"{name}_p95_ms": seconds[int(_ANSWERS * 0.95)] * 1e3}
+    return {
+        f"{name}_median_ms": statistics.median(seconds) * 1e3,
+        f"{name}_p95_ms": seconds[int(_ANSWERS * 0.95)] * 1e3,
+    }
 
 
 def _parse_microseconds(requests: list[bytes]) -> float:
@@ -116,7 +131,9 @@ def _merged_bytes(directory: Path) -> float:
         "c.command('OPTIMIZE TABLE otel_traces FINAL');"
         "print(c.query(\"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'otel_traces'\").result_rows[0][0])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(directory / "store")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(directory / "store")], capture_output=True, text=True, check=True
+    )
     return float(done.stdout.split()[-1])
 
 

@@ -9,7 +9,15 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 SPANS_A_TRACE = 10
-_STATUSES = ("INITIATED", "SUBMITTED", "PRICE_CALCULATED", "MANUFACTURING_APPROVED", "MANUFACTURING_STARTED", "SHIPPED", "CLOSED")
+_STATUSES = (
+    "INITIATED",
+    "SUBMITTED",
+    "PRICE_CALCULATED",
+    "MANUFACTURING_APPROVED",
+    "MANUFACTURING_STARTED",
+    "SHIPPED",
+    "CLOSED",
+)
 _RESOURCE: dict[str, str | int] = {
     "service.version": "1.4.2",
     "host.name": "node-17",
@@ -41,12 +49,26 @@ def build_request(number: int, spans: int, start_ns: int) -> bytes:
 
 
 def _fill(span: Span, place: int, order: str, random_: random.Random) -> None:
-    thread: _Values = {"thread.id": random_.randrange(20, 200), "thread.name": f"http-nio-8080-exec-{random_.randrange(30)}"}
+    thread: _Values = {
+        "thread.id": random_.randrange(20, 200),
+        "thread.name": f"http-nio-8080-exec-{random_.randrange(30)}",
+    }
     if place == 0:
         span.name, span.kind = "POST /api/orders/{id}/submit", Span.SPAN_KIND_SERVER
-        _set(span.attributes, {**_http(f"/api/orders/{order}/submit"), **thread, "order.id": order, "order.status": random_.choice(_STATUSES)})
+        _set(
+            span.attributes,
+            {
+                **_http(f"/api/orders/{order}/submit"),
+                **thread,
+                "order.id": order,
+                "order.status": random_.choice(_STATUSES),
+            },
+        )
     elif place in (3, 7):
-        span.name, span.kind = "alexandrite.orders publish" if place == 3 else "mes.orders process", Span.SPAN_KIND_PRODUCER + (place == 7)
+        span.name, span.kind = (
+            "alexandrite.orders publish" if place == 3 else "mes.orders process",
+            Span.SPAN_KIND_PRODUCER + (place == 7),
+        )
         _set(span.attributes, {**_message(random_), **thread})
     elif place in (4, 8):
         span.name, span.kind = "OrderService.applyStatus", Span.SPAN_KIND_INTERNAL
@@ -60,7 +82,10 @@ def _fill(span: Span, place: int, order: str, random_: random.Random) -> None:
     if place == 5 and random_.random() < 0.05:
         span.status.code, span.status.message = 2, "500"
         event = span.events.add(time_unix_nano=span.end_time_unix_nano, name="exception")
-        _set(event.attributes, {"exception.type": "java.net.SocketTimeoutException", "exception.message": "Read timed out"})
+        _set(
+            event.attributes,
+            {"exception.type": "java.net.SocketTimeoutException", "exception.message": "Read timed out"},
+        )
 
 
 def _http(path: str) -> _Values:

@@ -32,13 +32,18 @@ class Server:
         program = Path(sys.executable).parent / "ordertrace"
         started = time.perf_counter()
         self._process = subprocess.Popen(
-            [str(program), "serve"] if program.exists() else command, env=environment, stdout=subprocess.DEVNULL, stderr=None
+            [str(program), "serve"] if program.exists() else command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=None,
         )
         self._wait("/readyz", 60)
         self.start_seconds = time.perf_counter() - started
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(40)

@@ -55,16 +55,13 @@ class TraceCheck:
         self._kept = frozenset(key.lower() for key in settings.keep_keys)
 
     def check(self, payload: bytes) -> Checked:
-        """Raises Invalid for bytes that are no ExportTraceServiceRequest, or one in which no span can be kept."""
+        """Raises Invalid for bytes that are no ExportTraceServiceRequest."""
         try:
             request = ExportTraceServiceRequest.FromString(payload)
         except DecodeError:
             raise Invalid(f"{len(payload)} bytes are not an ExportTraceServiceRequest in protobuf") from None
         total, refused = _count(request)
-        checked = Checked(self._flattened(request, payload), total - sum(refused.values()), refused)
-        if refused and not checked.spans:
-            raise Invalid(checked.message)
-        return checked
+        return Checked(self._flattened(request, payload), total - sum(refused.values()), refused)
 
     def _flattened(self, request: ExportTraceServiceRequest, payload: bytes) -> bytes:
         if not may_hold_containers(payload):
@@ -104,18 +101,19 @@ class TraceCheck:
 def may_hold_containers(payload: bytes) -> bool:
     """Whether some value in the request may be an array or a map: never wrongly no, seldom wrongly yes.
 
-    A value is field 2 of its attribute (0x12), its length, and the kind (0x2a, 0x32); in most the length of the
-    container follows, two less than the value's.
+    A value is field 2 of its attribute (0x12), its length, the kind (0x2a, 0x32), and the container's length, which
+    follows from the value's. Compared are the lowest seven bits, for each number of bytes that a length can have.
     """
-    codes = numpy.frombuffer(payload + b"\0\0\0\0\0", numpy.uint8)
-    starts = numpy.flatnonzero(codes[:-6] == 0x12)
-    lengths, third, fourth = codes[starts + 1], codes[starts + 2], codes[starts + 3]
-    short = ((third == 0x2A) | (third == 0x32)) & (fourth == lengths - 2)
-    if short.any():
-        return True
-    starts = starts[lengths > 127]
-    tags = codes[starts[:, None] + numpy.arange(3, 6)] if starts.size else codes[:0]
-    return bool(((tags == 0x2A) | (tags == 0x32)).any())
+    codes = numpy.frombuffer(payload + bytes(8), numpy.uint8)
+    starts = numpy.flatnonzero(codes[:-8] == 0x12)
+    for width in (1, 2, 3, 4):
+        kinds, inner = codes[starts + 1 + width], codes[starts + 2 + width] & 127
+        rest = ((codes[starts + 1] & 127) - 1 - width) & 127
+        found = ((kinds == 0x2A) | (kinds == 0x32)) & ((inner == rest) | (inner == ((rest + 1) & 127)))
+        if found.any():
+            return True
+        starts = starts[codes[starts + width] > 127]
+    return False
 
 
 def _count(request: ExportTraceServiceRequest) -> tuple[int, dict[str, int]]:

@@ -156,6 +156,8 @@ class Intake:
             raise
         for reason, count in checked.refused.items():
             self._metrics.spans_refused.labels(reason).inc(count)
+        if checked.refused and not checked.spans:
+            raise Invalid(checked.message)
         return checked
 
     async def _queue(self, checked: Checked) -> None:

@@ -5,6 +5,7 @@ Blocking, for a thread of its own. A segment's requests also lie in a file in me
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import Invalid, Unavailable
+from ..errors import Unavailable
 from ..privacy.keys import KeyRing, sync_directory
 from ..store.span_writer import Group
 from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_delimited
@@ -180,10 +181,8 @@ class Journal:
     def _undo(self) -> None:
         """Takes a half-written batch back; what was acknowledged before stays."""
         if self._disk >= 0:
-            try:
+            with contextlib.suppress(OSError):  # a torn record at the end is never read
                 os.ftruncate(self._disk, self._length)
-            except OSError:
-                pass  # a torn record at the end is never read
 
     def _set_aside(self, name: str, content: bytes) -> None:
         folder = self._directory / "set-aside"
@@ -205,6 +204,3 @@ def _write_all(descriptor: int, pieces: list[bytes]) -> None:
         rest = memoryview(b"".join(pieces))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-
-
-__all__ = ["Invalid", "Journal", "Segment", "requests_of"]

@@ -113,13 +113,15 @@ def _without_cards() -> str:
     """Replaces the card-like numbers whose check digit is right (Luhn)."""
     digits = "arrayReverse(extractAll(replaceAll(replaceAll(number, '%20', ''), '%C2%A0', ''), '[0-9]'))"
     value = "toUInt8(digit) * (2 - place % 2) - 9 * (place % 2 = 0 AND digit > '4')"
-    luhn = f"arrayMap(digits -> arraySum((digit, place) -> {value}, digits, arrayEnumerate(digits)), [{digits}])[1]"
+    total = f"arraySum((digit, place) -> {value}, digits, arrayEnumerate(digits))"
+    luhn = f"arrayMap(digits -> {total}, [{digits}])[1]"
     checked = (
         f"arrayFold((text, number) -> if({luhn} % 10 = 0, replaceAll(text, number, '[card]'), text), numbers, value)"
     )
     card = sql_string(_CARD)
     either = f"if(length(numbers) > {_CARDS_CHECKED_MAX}, replaceRegexpAll(value, {card}, '[card]'), {checked})"
-    return f"if(match(value, {sql_string(_CARD_BOUNDED)}), arrayMap(numbers -> {either}, [arrayDistinct(extractAll(value, {card}))])[1], value)"
+    replaced = f"arrayMap(numbers -> {either}, [arrayDistinct(extractAll(value, {card}))])[1]"
+    return f"if(match(value, {sql_string(_CARD_BOUNDED)}), {replaced}, value)"
 
 
 def _quoted_for_re2(text: str) -> str:

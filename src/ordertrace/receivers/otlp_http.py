@@ -1,4 +1,7 @@
-"""OTLP over HTTP (4318): `/v1/traces`, `/v1/logs`, `/v1/metrics`; protobuf and JSON; gzip. Errors are google.rpc.Status in the request's encoding."""
+"""OTLP over HTTP (4318): `/v1/traces`, `/v1/logs`, `/v1/metrics`; protobuf and JSON; gzip.
+
+Errors are google.rpc.Status in the request's encoding.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from .answers import NOT_KEPT, answer_word, to_http_status, to_status
 from .otlp_json import from_json
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
+_DISCARDED_BYTES_MAX = 256 * 1024 * 1024
 _PATHS = ("/v1/traces", "/v1/logs", "/v1/metrics")
 
 
@@ -109,9 +113,10 @@ class OtlpHttpReceiver:
         return response
 
     async def _read(self, headers: dict[bytes, str], receive: Receive) -> bytes:
-        """The body, as long as it is within bounds; a larger one is not read to its end."""
+        """The body, as long as it is within bounds; a larger one is not kept."""
         announced = headers.get(b"content-length", "0")
         if announced.isdigit() and int(announced) > self._bytes_max:
+            await _discard(receive)
             raise self._too_large(f"the body has {announced} bytes")
         pieces, size, more = [], 0, True
         while more:
@@ -121,6 +126,7 @@ class OtlpHttpReceiver:
             piece = message.get("body", b"")
             size += len(piece)
             if size > self._bytes_max:
+                await _discard(receive)
                 raise self._too_large(f"the body has more than {self._bytes_max} bytes")
             pieces.append(piece)
             more = message.get("more_body", False)
@@ -146,6 +152,16 @@ class OtlpHttpReceiver:
     def _too_large(self, what: str) -> TooLarge:
         self._metrics.limits_hit.labels("request_bytes").inc()
         return TooLarge(f"{what}, {self._bytes_max} are allowed; send fewer spans at a time")
+
+
+async def _discard(receive: Receive) -> None:
+    """Lets the rest of a body pass, within bounds: a sender that is cut off never reads the answer."""
+    passed = 0
+    while passed < _DISCARDED_BYTES_MAX:
+        message = await receive()
+        passed += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
 
 
 def _not_kept(path: str, body: bytes, content_type: str) -> Message:

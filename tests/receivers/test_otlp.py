@@ -1,0 +1,185 @@
+"""Spans through real gRPC and HTTP clients into the real engine, and what bad input is answered."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import httpx2
+import pytest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
+
+from tests.ingest.conftest import Running, running, settings_in
+from tests.ingest.requests import attributes, request, span
+
+PROTOBUF = {"content-type": "application/x-protobuf"}
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(settings_in(tmp_path)) as run:
+        yield run
+
+
+async def post(server: Running, body: bytes, path: str = "/v1/traces", **headers: str) -> httpx2.Response:
+    async with httpx2.AsyncClient() as client:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await client.post(f"http://{server.http.address}{path}", content=body, headers={**PROTOBUF, **given})
+
+
+async def export(server: Running, body: bytes) -> ExportTraceServiceResponse:
+    async with grpc.aio.insecure_channel(server.grpc.address) as channel:
+        return ExportTraceServiceResponse.FromString(await channel.unary_unary(EXPORT)(body))
+
+
+async def names(server: Running) -> list[str]:
+    await server.intake.flush()
+    return [row[0] for row in server.rows("SELECT SpanName FROM otel_traces ORDER BY SpanName")]
+
+
+async def test_every_way_in_stores_the_same(server: Running) -> None:
+    whole = request(span("grpc"))
+    assert not (await export(server, whole.SerializeToString())).partial_success.rejected_spans
+    assert (await post(server, request(span("http")).SerializeToString())).status_code == 200
+    packed = gzip.compress(request(span("gzip")).SerializeToString())
+    assert (await post(server, packed, content_encoding="gzip")).status_code == 200
+    one = {"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": "json", "kind": 2}
+    one |= {"startTimeUnixNano": str(whole.resource_spans[0].scope_spans[0].spans[0].start_time_unix_nano)}
+    content = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": [one]}]}]}
+    answer = await post(server, json.dumps(content).encode(), content_type="application/json")
+    assert (answer.status_code, answer.json(), answer.headers["content-type"]) == (200, {}, "application/json")
+    assert await names(server) == ["grpc", "gzip", "http", "json"]
+    assert server.rows("SELECT TraceId, SpanId, SpanKind FROM otel_traces WHERE SpanName = 'json'") == [
+        (one["traceId"], one["spanId"], "Server")
+    ]
+
+
+async def test_all_that_a_span_says_is_kept(server: Running) -> None:
+    values = {
+        "text": "здравствуйте", "int": 7, "negative": -5, "large": 2**62 + 1, "double": 0.25, "yes": True, "no": False, "bytes": b"\0\1",
+        "array": ["a", 1, [True]], "map": {"k": {"deep": 1.5}, "password": "hidden"}, "long": "x" * 128, "longer": "y" * 20_000, "empty": "",
+        "zero": 0, "edge": ["z" * size for size in (118,)], "order.id": "ALX-1", "order.status": "SUBMITTED", "messaging.message.id": "m-1",
+    }  # fmt: skip
+    one = span("all", values, kind=Span.SPAN_KIND_PRODUCER, trace_state="a=b", parent_span_id=b"12345678")
+    one.status.CopyFrom(SpanStatus(code=SpanStatus.STATUS_CODE_ERROR, message="broken"))
+    one.events.add(
+        time_unix_nano=one.start_time_unix_nano,
+        name="exception",
+        attributes=attributes({"exception.type": "E", "n": 300}),
+    )
+    one.links.add(trace_id=b"t" * 16, span_id=b"s" * 8, trace_state="c=d", attributes=attributes({"why": "batch"}))
+    await export(
+        server,
+        request(one, resource={"service.name": "crm", "process.command_args": ["java", "-jar"]}).SerializeToString(),
+    )
+    await server.intake.flush()
+    (row,) = server.store.connect().query("SELECT * FROM otel_traces").named_results()
+    assert row["SpanAttributes"] == {
+        **{key: value for key, value in values.items() if isinstance(value, str)},
+        "int": "7", "negative": "-5", "large": str(2**62 + 1), "double": "0.25", "yes": "true", "no": "false", "bytes": "AAE=", "zero": "0",
+        "array": '["a",1,[true]]', "map": '{"k":{"deep":1.5}}', "edge": row["SpanAttributes"]["edge"],
+    }  # fmt: skip
+    assert json.loads(row["SpanAttributes"]["edge"]) == values["edge"]
+    assert row["SpanAttributeTypes"] == {
+        "int": "int", "negative": "int", "large": "int", "double": "double", "yes": "bool", "no": "bool", "bytes": "bytes", "zero": "int",
+        "array": "array", "map": "map", "edge": "array",
+    }  # fmt: skip
+    assert (row["SpanKind"], row["StatusCode"], row["StatusMessage"], row["TraceState"]) == (
+        "Producer",
+        "Error",
+        "broken",
+        "a=b",
+    )
+    assert (row["ServiceName"], row["ResourceAttributes"]["process.command_args"]) == ("crm", '["java","-jar"]')
+    assert (row["Events.Name"], row["Events.Attributes"]) == (["exception"], [{"exception.type": "E", "n": "300"}])
+    assert (row["Links.TraceId"], row["Links.TraceState"], row["Links.Attributes"]) == (
+        [(b"t" * 16).hex()],
+        ["c=d"],
+        [{"why": "batch"}],
+    )
+    assert (row["OrderId"], row["OrderIdBy"], row["OrderStatus"], row["MessageId"]) == (
+        "ALX-1",
+        "attribute",
+        "SUBMITTED",
+        "m-1",
+    )
+    assert row["Duration"] == 1_000_000
+    assert row["ParentSpanId"] == b"12345678".hex()
+
+
+async def test_order_id_from_a_path(server: Running) -> None:
+    await export(server, request(span("path", {"url.path": "/api/orders/4711/submit"})).SerializeToString())
+    await server.intake.flush()
+    assert server.rows("SELECT OrderId, OrderIdBy FROM otel_traces") == [("4711", "pattern")]
+
+
+async def test_bad_spans_are_refused_and_the_rest_is_kept(server: Running) -> None:
+    bad = [
+        span("no trace", trace_id=b""), span("zero trace", trace_id=bytes(16)), span("short", span_id=b"123"), span("old", start_time_unix_nano=1),
+        span("future", start_time_unix_nano=2**62),
+    ]  # fmt: skip
+    answer = await export(server, request(*bad, span("good")).SerializeToString())
+    assert answer.partial_success.rejected_spans == 5
+    assert "2000" in answer.partial_success.error_message
+    assert await names(server) == ["good"]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await export(server, request(*bad).SerializeToString())
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert server.metric("ordertrace_spans_refused_total", reason="time") == 4
+    assert server.metric("ordertrace_spans_refused_total", reason="trace_id") == 4
+
+
+async def test_malformed_bytes_lose_nothing_else(server: Running) -> None:
+    whole = request(span("good")).SerializeToString()
+    for body in (os.urandom(500), whole[:-3], b"{}", b"\xff" * 40):
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await export(server, body)
+        assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        answer = await post(server, body)
+        assert answer.status_code == 400
+        assert Status.FromString(answer.content).code == 3
+    answer = await post(server, b"[1", content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, 3)
+    await export(server, whole)
+    assert await names(server) == ["good"]
+
+
+async def test_http_says_what_is_wrong(server: Running) -> None:
+    body = request(span()).SerializeToString()
+    assert (await post(server, body, content_type="text/plain")).status_code == 415
+    assert (await post(server, body, content_encoding="br")).status_code == 415
+    assert (await post(server, body, content_encoding="gzip")).status_code == 400
+    assert (await post(server, gzip.compress(body)[:-9], content_encoding="gzip")).status_code == 400
+    assert (await post(server, body, path="/v2/traces")).status_code == 404
+    async with httpx2.AsyncClient() as client:
+        answer = await client.get(f"http://{server.http.address}/v1/traces")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_too_much_is_refused_before_it_is_kept(server: Running) -> None:
+    bomb = gzip.compress(bytes(100 * 1024 * 1024))
+    assert (await post(server, bomb, content_encoding="gzip")).status_code == 413
+    assert (await post(server, bytes(100 * 1024 * 1024))).status_code == 413
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await export(server, bytes(100 * 1024 * 1024))
+    assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert server.metric("ordertrace_limits_hit_total", limit="request_bytes") == 2
+    await export(server, request(span("after")).SerializeToString())
+    assert await names(server) == ["after"]
+
+
+async def test_logs_are_answered_honestly(server: Running) -> None:
+    logs = ExportLogsServiceRequest()
+    logs.resource_logs.add().scope_logs.add().log_records.add(severity_text="INFO")
+    answer = await post(server, logs.SerializeToString(), path="/v1/logs")
+    assert ExportLogsServiceResponse.FromString(answer.content).partial_success.rejected_log_records == 1
