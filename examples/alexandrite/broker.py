@@ -92,7 +92,9 @@ class RabbitNode:
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
         self.port, self._dist_port, self._epmd_port, self._management_port, self._prometheus_port = _free_ports(5)
-        self.name = f"alexandrite-{self.port}@localhost"
+        self.name = (
+            "alexandrite@localhost"  # unique at its own epmd; always the same, so that a kept directory serves again
+        )
 
     @property
     def url(self) -> str:
