@@ -43,7 +43,7 @@ class Store:
         """A new connection for a caller with a thread of its own. Raises Unavailable if the engine cannot be opened."""
         try:
             client = clickhouse_connect.get_client(
-                dsn=_dsn(self._settings), tz_mode="aware", settings=self._engine_settings()
+                tz_mode="aware", settings=self._engine_settings(), **_target(self._settings)
             )
         except (EngineError, OSError, RuntimeError) as error:
             raise Unavailable(f"cannot open the store {_public(self._settings.store.url)}: {clean(error)}") from None
@@ -147,15 +147,16 @@ def _translated(name: str, error: Exception) -> OrdertraceError:
     return Internal(f"the store refused {name}: {text}")
 
 
-def _dsn(settings: Settings) -> str:
+def _target(settings: Settings) -> dict[str, Any]:
+    """Where to connect: the embedded engine with its own configuration, or a server."""
     url = settings.store.url
     if not url.startswith("chdb://"):
         if not url.startswith(("http://", "https://", "clickhouse://", "clickhouses://")):
             raise Invalid(f"store.url {_public(url)}: write chdb:///path or https://user@host:8443/database")
-        return url
+        return {"dsn": url}
     path = Path(url.removeprefix("chdb://")).resolve() / "store"
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return f"chdb://{path}"
+    return {"dsn": f"chdb://{path}", "chdb_options": {"config-file": str(Path(__file__).with_name("engine.xml"))}}
 
 
 def _public(url: str) -> str:
