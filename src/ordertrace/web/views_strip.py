@@ -14,7 +14,7 @@ from ..model.board import Board, Dot, StepColumn
 from .viewer import SystemMark, Viewer
 from .views_orders import order_url, shorten_id
 
-LEFT, COLUMN_MIN, WIDTH = 62.0, 118.0, 1270.0
+LEFT, COLUMN_MIN, WIDTH = 74.0, 118.0, 1270.0
 TOP, DEADLINE, BOTTOM, HEIGHT = 64.0, 164.0, 316.0, 326.0
 SHARE_MAX = 10.0
 RADIUS, PITCH = 4.0, 9.2
