@@ -1,4 +1,7 @@
-"""`python -m bench [--spans N] [--keep]`: measures ingest, disk, memory, start and reads; a table and a JSON file under bench/results."""
+"""`python -m bench [--spans N] [--keep]`: measures ingest, disk, memory, start and reads.
+
+Writes a table and a JSON file under bench/results.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -89,7 +93,7 @@ def measure(spans: int, directory: Path) -> dict[str, str | float]:
     return result
 
 
-def _send(server: Server, directory: Path, requests: list[bytes]) -> dict[str, object] | dict[str, float]:
+def _send(server: Server, directory: Path, requests: list[bytes]) -> dict[str, Any]:
     path = directory / "requests.pickle"
     path.write_bytes(pickle.dumps(requests))
     command = [sys.executable, "-m", "bench.sender", server.grpc_address, str(path), str(_IN_FLIGHT)]
@@ -99,7 +103,8 @@ def _send(server: Server, directory: Path, requests: list[bytes]) -> dict[str, o
         sender.stdout.readline()
         sender.stdin.write("go\n")
         sender.stdin.flush()
-        return json.loads(sender.stdout.readline())  # type: ignore[no-any-return]
+        answered: dict[str, Any] = json.loads(sender.stdout.readline())
+        return answered
 
 
 def _latencies(name: str, server: Server, path: str) -> dict[str, float]:

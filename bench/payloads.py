@@ -1,4 +1,7 @@
-"""Realistic OTLP requests: ten spans a trace, one trace an order, attributes as a Java agent sends them (about 440 bytes a span)."""
+"""Realistic OTLP requests: ten spans a trace, one trace an order.
+
+Attributes are as a Java agent sends them, about 480 bytes and 11 attributes a span.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import random
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 SPANS_A_TRACE = 10
 _STATUSES = (
@@ -67,7 +70,7 @@ def _fill(span: Span, place: int, order: str, random_: random.Random) -> None:
     elif place in (3, 7):
         span.name, span.kind = (
             "alexandrite.orders publish" if place == 3 else "mes.orders process",
-            Span.SPAN_KIND_PRODUCER + (place == 7),
+            Span.SPAN_KIND_CONSUMER if place == 7 else Span.SPAN_KIND_PRODUCER,
         )
         _set(span.attributes, {**_message(random_), **thread})
     elif place in (4, 8):
@@ -80,7 +83,7 @@ def _fill(span: Span, place: int, order: str, random_: random.Random) -> None:
         span.name, span.kind = "SELECT shop.orders", Span.SPAN_KIND_CLIENT
         _set(span.attributes, {**_database(), **thread})
     if place == 5 and random_.random() < 0.05:
-        span.status.code, span.status.message = 2, "500"
+        span.status.code, span.status.message = Status.STATUS_CODE_ERROR, "500"
         event = span.events.add(time_unix_nano=span.end_time_unix_nano, name="exception")
         _set(
             event.attributes,

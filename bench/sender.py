@@ -20,7 +20,7 @@ async def send_all(address: str, requests: list[bytes], in_flight: int) -> list[
 
     async def one() -> None:
         async with grpc.aio.insecure_channel(address) as channel:
-            export = channel.unary_unary(_EXPORT)
+            export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_EXPORT)
             for request in waiting:
                 started = time.perf_counter()
                 while True:

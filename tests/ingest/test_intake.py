@@ -24,10 +24,15 @@ from tests.ingest.conftest import running, settings_in
 from tests.ingest.requests import request, span
 
 PII = {
-    "note": "write to planted.person@example.com", "phone.text": "call +7 916 555-01-99", "card.text": "4111 1111 1111 1111",
-    "url.full": "http://h/x?mail=planted.person%40example.com&tel=%2B79165550199", "list": ["planted.person@example.com", {"email": "Plantedname"}],
-    "customer.email": "hidden", "customer.first_name": "Plantedname", "http.request.header.authorization": "Plantedname",
-}  # fmt: skip
+    "note": "write to planted.person@example.com",
+    "phone.text": "call +7 916 555-01-99",
+    "card.text": "4111 1111 1111 1111",
+    "url.full": "http://h/x?mail=planted.person%40example.com&tel=%2B79165550199",
+    "list": ["planted.person@example.com", {"email": "Plantedname"}],
+    "customer.email": "hidden",
+    "customer.first_name": "Plantedname",
+    "http.request.header.authorization": "Plantedname",
+}
 TRACES_OF_PII = re.compile(rb"planted\.person|Plantedname|916.?555.?01.?99|9165550199|4111.?1111.?1111.?1111")
 
 
@@ -50,7 +55,7 @@ async def test_nothing_planted_reaches_the_disk(tmp_path: Path, capfd: pytest.Ca
         await run.intake.flush()
         assert "[email]" in str(run.rows("SELECT * FROM otel_traces"))
         run.store.connect().command("SYSTEM FLUSH LOGS")
-    for path in tmp_path.rglob("*"):
+    for path in tmp_path.rglob("*"):  # noqa: ASYNC240
         if path.is_file():
             assert not TRACES_OF_PII.search(path.read_bytes()), path
     captured = capfd.readouterr()
@@ -171,13 +176,13 @@ asyncio.run(serve())
 async def test_kill_during_ingest_loses_and_doubles_nothing(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     for attempt in range(2):
-        server = subprocess.Popen([sys.executable, "-c", _SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen([sys.executable, "-c", _SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
         assert server.stdout
         address = (await asyncio.to_thread(server.stdout.readline)).strip()
         sending = [asyncio.create_task(_send(address, f"{attempt}-{i}", acknowledged)) for i in range(4)]
         until = time.monotonic() + 20
         wanted = len(acknowledged) + 200
-        while len(acknowledged) < wanted and time.monotonic() < until:
+        while len(acknowledged) < wanted and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         server.send_signal(signal.SIGKILL)
         await asyncio.to_thread(server.wait)
@@ -185,7 +190,9 @@ async def test_kill_during_ingest_loses_and_doubles_nothing(tmp_path: Path) -> N
         server.stdout.close()
     async with running(settings_in(tmp_path)) as run:
         await run.intake.flush()
-        rows = dict(run.rows("SELECT SpanName, count() FROM otel_traces GROUP BY SpanName"))
+        rows: dict[str, int] = {
+            row[0]: row[1] for row in run.rows("SELECT SpanName, count() FROM otel_traces GROUP BY SpanName")
+        }
     assert len(acknowledged) >= 200
     assert not [name for name in acknowledged if rows.get(name) != 1]
     assert max(rows.values()) == 1
@@ -193,7 +200,8 @@ async def test_kill_during_ingest_loses_and_doubles_nothing(tmp_path: Path) -> N
 
 async def _send(address: str, prefix: str, acknowledged: list[str]) -> None:
     async with grpc.aio.insecure_channel(address) as channel:
-        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
         for i in range(100_000):
             names = [f"{prefix}-{i}-{j}" for j in range(5)]
             try:

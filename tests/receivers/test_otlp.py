@@ -39,7 +39,8 @@ async def post(server: Running, body: bytes, path: str = "/v1/traces", **headers
 
 async def export(server: Running, body: bytes) -> ExportTraceServiceResponse:
     async with grpc.aio.insecure_channel(server.grpc.address) as channel:
-        return ExportTraceServiceResponse.FromString(await channel.unary_unary(EXPORT)(body))
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
+        return ExportTraceServiceResponse.FromString(await call(body))
 
 
 async def names(server: Running) -> list[str]:
@@ -66,10 +67,25 @@ async def test_every_way_in_stores_the_same(server: Running) -> None:
 
 async def test_all_that_a_span_says_is_kept(server: Running) -> None:
     values = {
-        "text": "здравствуйте", "int": 7, "negative": -5, "large": 2**62 + 1, "double": 0.25, "yes": True, "no": False, "bytes": b"\0\1",
-        "array": ["a", 1, [True]], "map": {"k": {"deep": 1.5}, "password": "hidden"}, "long": "x" * 128, "longer": "y" * 20_000, "empty": "",
-        "zero": 0, "edge": ["z" * size for size in (118,)], "order.id": "ALX-1", "order.status": "SUBMITTED", "messaging.message.id": "m-1",
-    }  # fmt: skip
+        "text": "здравствуйте",
+        "int": 7,
+        "negative": -5,
+        "large": 2**62 + 1,
+        "double": 0.25,
+        "yes": True,
+        "no": False,
+        "bytes": b"\0\1",
+        "array": ["a", 1, [True]],
+        "map": {"k": {"deep": 1.5}, "password": "hidden"},
+        "long": "x" * 128,
+        "longer": "y" * 20_000,
+        "empty": "",
+        "zero": 0,
+        "edge": ["z" * size for size in (118,)],
+        "order.id": "ALX-1",
+        "order.status": "SUBMITTED",
+        "messaging.message.id": "m-1",
+    }
     one = span("all", values, kind=Span.SPAN_KIND_PRODUCER, trace_state="a=b", parent_span_id=b"12345678")
     one.status.CopyFrom(SpanStatus(code=SpanStatus.STATUS_CODE_ERROR, message="broken"))
     one.events.add(
@@ -86,14 +102,32 @@ async def test_all_that_a_span_says_is_kept(server: Running) -> None:
     (row,) = server.store.connect().query("SELECT * FROM otel_traces").named_results()
     assert row["SpanAttributes"] == {
         **{key: value for key, value in values.items() if isinstance(value, str)},
-        "int": "7", "negative": "-5", "large": str(2**62 + 1), "double": "0.25", "yes": "true", "no": "false", "bytes": "AAE=", "zero": "0",
-        "array": '["a",1,[true]]', "map": '{"k":{"deep":1.5}}', "edge": row["SpanAttributes"]["edge"],
-    }  # fmt: skip
+        "int": "7",
+        "negative": "-5",
+        "large": str(2**62 + 1),
+        "double": "0.25",
+        "yes": "true",
+        "no": "false",
+        "bytes": "AAE=",
+        "zero": "0",
+        "array": '["a",1,[true]]',
+        "map": '{"k":{"deep":1.5}}',
+        "edge": row["SpanAttributes"]["edge"],
+    }
     assert json.loads(row["SpanAttributes"]["edge"]) == values["edge"]
     assert row["SpanAttributeTypes"] == {
-        "int": "int", "negative": "int", "large": "int", "double": "double", "yes": "bool", "no": "bool", "bytes": "bytes", "zero": "int",
-        "array": "array", "map": "map", "edge": "array",
-    }  # fmt: skip
+        "int": "int",
+        "negative": "int",
+        "large": "int",
+        "double": "double",
+        "yes": "bool",
+        "no": "bool",
+        "bytes": "bytes",
+        "zero": "int",
+        "array": "array",
+        "map": "map",
+        "edge": "array",
+    }
     assert (row["SpanKind"], row["StatusCode"], row["StatusMessage"], row["TraceState"]) == (
         "Producer",
         "Error",
@@ -125,9 +159,12 @@ async def test_order_id_from_a_path(server: Running) -> None:
 
 async def test_bad_spans_are_refused_and_the_rest_is_kept(server: Running) -> None:
     bad = [
-        span("no trace", trace_id=b""), span("zero trace", trace_id=bytes(16)), span("short", span_id=b"123"), span("old", start_time_unix_nano=1),
+        span("no trace", trace_id=b""),
+        span("zero trace", trace_id=bytes(16)),
+        span("short", span_id=b"123"),
+        span("old", start_time_unix_nano=1),
         span("future", start_time_unix_nano=2**62),
-    ]  # fmt: skip
+    ]
     answer = await export(server, request(*bad, span("good")).SerializeToString())
     assert answer.partial_success.rejected_spans == 5
     assert "2000" in answer.partial_success.error_message

@@ -149,8 +149,8 @@ _LENGTH_BYTES = "((length(raw) > 130) + (length(raw) > 16387) + (length(raw) > 2
 _DECODED = (
     "multiIf("
     f"ascii(raw) = 10, substring(raw, 3 + {_LENGTH_BYTES}), "
-    "ascii(raw) = 24, toString(reinterpretAsInt64(arraySum(i -> bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 2 + i, 1)), 127)), 7 * i), "
-    "range(length(raw) - 1)))), "
+    "ascii(raw) = 24, toString(reinterpretAsInt64("
+    "arraySum(i -> bitShiftLeft(toUInt64(bitAnd(ascii(substring(raw, 2 + i, 1)), 127)), 7 * i), range(length(raw) - 1)))), "
     "ascii(raw) = 16, if(endsWith(raw, unhex('01')), 'true', 'false'), "
     "ascii(raw) = 33, toString(reinterpretAsFloat64(substring(raw, 2))), "
     f"ascii(raw) IN (42, 50), substring(raw, 7 + 3 * {_LENGTH_BYTES}), "
