@@ -97,7 +97,7 @@ def build_strip(board: Board, viewer: Viewer) -> Strip:
 def _column(step: StepColumn, x: float, width: float, most: int, viewer: Viewer) -> StripColumn:
     late = [dot for dot in step.dots if dot.used > 1 or dot.state in TROUBLE]
     rest = [dot for dot in step.dots if dot.used <= 1 and dot.state not in TROUBLE]
-    drawn_late = list(_late_dots(late, x + 18, int((width - 36) / TITLE_CHARACTER), viewer))
+    drawn_late = list(_late_dots(late, x + 18, int((width - 36) / TITLE_CHARACTER), width, viewer))
     dots = [*_swarm(rest, x + width * 0.6, width * 0.74, viewer), *drawn_late]
     return StripColumn(
         x=x,
@@ -110,28 +110,32 @@ def _column(step: StepColumn, x: float, width: float, most: int, viewer: Viewer)
         url="/?" + urlencode({"status": step.status}) + "#orders",
         dots=tuple(dots),
         clouds=tuple(_clouds(step.density, x, width, most, viewer)),
-        more_late=max(0, step.late - len(drawn_late)),
+        more_late=max(0, step.late - sum(dot.used > 1 for dot in late)),
     )
 
 
-def _late_dots(dots: Iterable[Dot], x: float, characters: int, viewer: Viewer) -> Iterable[StripDot]:
-    """Late orders, the latest on top; labels keep their distance, orders beyond the last label stay dots."""
+def _late_dots(dots: Iterable[Dot], x: float, characters: int, width: float, viewer: Viewer) -> Iterable[StripDot]:
+    """Late and troubled orders, the latest on top: labelled while there is room on their side of the line.
+
+    The others stay dots, side by side to the right of the labels.
+    """
     label_y = TOP - LATE_PITCH
+    rows: dict[int, int] = {}
+    across = max(1, int(width * 0.36 / PITCH))
     for i, dot in enumerate(sorted(dots, key=lambda d: -d.used)):
         y = height_of(dot.used)
-        label_y = max(y if dot.used <= 1 else min(y, DEADLINE - 8), label_y + LATE_PITCH)
-        room = i < LATE_LABELS and label_y <= BOTTOM
+        wanted = max(min(y, DEADLINE - 10) if dot.used > 1 else max(y, DEADLINE + 10), label_y + LATE_PITCH)
         title = viewer.t.gettext("%(order)s, %(share)s of the deadline", order=dot.order_id, share=f"{dot.used:.0%}")
-        x_now = x if room else x + 4 + (i - LATE_LABELS) % 9 * PITCH
-        yield StripDot(
-            x_now,
-            label_y if room else y,
-            order_url(dot.order_id),
-            title,
-            "bad",
-            shorten_id(dot.order_id, characters) if room else "",
-            label_y,
-        )
+        if i < LATE_LABELS and wanted <= (DEADLINE - 10 if dot.used > 1 else BOTTOM):
+            label_y = wanted
+            yield StripDot(
+                x, label_y, order_url(dot.order_id), title, "bad", shorten_id(dot.order_id, characters), label_y
+            )
+            continue
+        row = round(y / PITCH)
+        place = rows.get(row, 0)
+        rows[row] = place + 1
+        yield StripDot(x + width * 0.47 + place % across * PITCH, y, order_url(dot.order_id), title, "bad")
 
 
 def _swarm(dots: Sequence[Dot], centre: float, width: float, viewer: Viewer) -> Iterable[StripDot]:
