@@ -99,6 +99,16 @@ def test_failed_call_names_both_ends() -> None:
     assert (order.diagnosis.facts["target"], order.diagnosis.facts["response_code"]) == ("mes", "503")
 
 
+def test_the_exception_speaks_rather_than_the_span_around_it() -> None:
+    entry = failed("crm", "POST /approve", 130, span_id="in", trace_id="t")
+    sending = failed(
+        "crm", "POST /approve http send", 131, span_kind="Internal", parent_span_id="in", trace_id="t", error=None
+    )
+    order = judged([*whole_life()[:5], entry, sending], 200)
+    assert order.diagnosis
+    assert order.diagnosis.facts["operation"] == "POST /approve"
+
+
 def test_error_of_a_closed_system_is_told_by_another() -> None:
     order = judged(
         [*whole_life()[:3], failed("crm", "order.failed process", 90, peer="mes", span_kind="Consumer")], 200

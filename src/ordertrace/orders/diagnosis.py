@@ -97,10 +97,17 @@ def _last_progress(events: Sequence[OrderEvent], flow: Flow) -> datetime | None:
 
 
 def _innermost(trace: Sequence[OrderEvent]) -> OrderEvent:
-    """Where the failure began: a failed span that no other failed span is the child of; the earliest to end, if several."""
+    """Where the failure began: a failed span that no other failed span is the child of; the earliest to end, if several.
+
+    A failed call says most, then a span with an exception: frameworks mark spans around them as failed, too.
+    """
     parents = {event.parent_span_id for event in trace}
-    leaves = [event for event in trace if event.span_id not in parents] or list(trace)
-    return min(leaves, key=lambda event: (end_of(event), event.id))
+    leaves = [event for event in trace if event.span_id not in parents]
+    calls = [event for event in leaves if event.span_kind in ("Client", "Producer")]
+    thrown = [event for event in trace if event.error and event.error.stack]
+    thrown_from = {event.parent_span_id for event in thrown}
+    innermost = [event for event in thrown if event.span_id not in thrown_from]
+    return min(calls or innermost or leaves or trace, key=lambda event: (end_of(event), event.id))
 
 
 def _target(event: OrderEvent, flow: Flow) -> str:
