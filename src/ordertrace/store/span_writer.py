@@ -39,24 +39,18 @@ _STRUCTURE = (
     f"scope_spans Array(Tuple(scope Tuple(name String, version String), spans Array(Tuple({_SPAN}))))))"
 )
 
-# Errors of the engine that say nothing about the request: it is full, slow, out of disk or shutting down.
-_PASSING = (
-    "MEMORY_LIMIT",
-    "TIMEOUT",
-    "TOO_MANY",
-    "NOT_ENOUGH_SPACE",
-    "NETWORK",
-    "SOCKET",
-    "CANNOT_WRITE",
-    "CANNOT_FSYNC",
-    "CANNOT_OPEN_FILE",
-    "CANNOT_CREATE",
-    "ABORTED",
-    "QUERY_WAS_CANCELLED",
-    "SHUTDOWN",
-    "UNKNOWN_TABLE",
-    "KEEPER",
-    "ZERO_COPY",
+# Errors of the engine that speak of what it read. All others are its own trouble: the group waits rather than being judged.
+_UNREADABLE = (
+    "PROTOBUF",
+    "INCORRECT_DATA",
+    "CANNOT_PARSE",
+    "CANNOT_READ_ALL_DATA",
+    "ATTEMPT_TO_READ",
+    "UNEXPECTED_END",
+    "OUT_OF_RANGE",
+    "OUT_OF_BOUND",
+    "TOO_LARGE",
+    "DECIMAL_OVERFLOW",
 )
 
 
@@ -92,9 +86,9 @@ class SpanWriter:
             self._client.command(self._statement, parameters=self._parameters(group))
         except EngineError as error:
             text = clean(error)
-            if "code" not in text or any(word in text for word in _PASSING):
-                raise Unavailable(f"the store could not write {group.name}: {text}") from None
-            raise Invalid(f"the store cannot read a request of {group.name}: {text}") from None
+            if any(word in text for word in _UNREADABLE):
+                raise Invalid(f"the store cannot read a request of {group.name}: {text}") from None
+            raise Unavailable(f"the store could not write {group.name}: {text}") from None
         finally:
             self._metrics.insert_seconds.labels("insert_spans").observe(time.perf_counter() - started)
 
