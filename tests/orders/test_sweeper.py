@@ -135,6 +135,13 @@ async def test_board_and_list_show_what_the_sweep_found(house: House) -> None:
     assert page.counts == {"open": 1, "stuck": 1, "failed": 0, "closed": 1, "cancelled": 0}
 
 
+async def test_what_is_about_to_be_late_needs_attention_too(house: House) -> None:
+    await house.hear(told("shop", "SUBMITTED", 0), ago=timedelta(minutes=27))
+    await house.hear(told("shop", "SUBMITTED", 0, order_id="A-2", id="other"), ago=timedelta(minutes=20))
+    board = await house.reader.get_board(NOW)
+    assert ([order.id for order in board.attention], board.attention_count) == (["A-1"], 1)
+
+
 async def test_step_times_are_measured_once(house: House) -> None:
     await house.hear(told("shop", "INITIATED", 0), ago=timedelta(minutes=5))
     await house.sweeper.sweep(NOW)

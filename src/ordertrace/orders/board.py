@@ -13,6 +13,7 @@ from ..model.order import OrderState
 TREND_HOURS = 24
 _DOTS_A_COLUMN = 60
 _TENTHS = 16
+_SOON_LATE_SHARE = 0.85
 
 Row = tuple[Any, ...]
 
@@ -40,6 +41,14 @@ def build_counts(rows: Sequence[Row]) -> dict[str, int]:
     for state, _, _, orders, *_ in rows:
         counts[OrderState(state)] += orders
     return {state.value: count for state, count in counts.items()}
+
+
+def soon_late_ids(rows: Sequence[Row], limit: int) -> list[str]:
+    """Orders that have used most of their deadline and are not in trouble yet, the nearest to it first."""
+    open_dots = [
+        (used, order_id) for state, _, _, _, _, named in rows if state == OrderState.OPEN for used, order_id in named
+    ]
+    return [order_id for used, order_id in sorted(open_dots, reverse=True)[:limit] if used >= _SOON_LATE_SHARE]
 
 
 def build_columns(rows: Sequence[Row], flow: Flow) -> tuple[StepColumn, ...]:

@@ -13,13 +13,14 @@ from ..model.flow import Flow
 from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
-from .board import TREND_HOURS, build_columns, build_counts, build_figures
+from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids
 from .clock import EventClock
 from .state import build_order
 from .timeline import build_events, build_messages
 
 _DOTS_A_TENTH = 40
 _ATTENTION = 50
+_SOON_LATE = 10
 _BOARD_AGE_MAX = timedelta(seconds=1)
 
 
@@ -65,15 +66,16 @@ class OrderReader:
             return self._board
 
     async def _build_board(self, now: datetime) -> Board:
-        columns, hours, attention = await asyncio.gather(
-            self._orders.columns(now, _DOTS_A_TENTH), self._orders.figures(now, TREND_HOURS), self._find_attention(now)
+        columns, hours, trouble = await asyncio.gather(
+            self._orders.columns(now, _DOTS_A_TENTH), self._orders.figures(now, TREND_HOURS), self._find_trouble(now)
         )
+        soon_late = await self._build_orders(soon_late_ids(columns, _SOON_LATE), now)
         counts = build_counts(columns)
         return Board(
             at=now,
             figures=build_figures(counts, hours),
-            attention=attention,
-            attention_count=counts["stuck"] + counts["failed"],
+            attention=(*trouble, *soon_late),
+            attention_count=counts["stuck"] + counts["failed"] + len(soon_late),
             columns=build_columns(columns, self.flow),
             watching_since=await self._first_arrival(),
         )
@@ -83,7 +85,7 @@ class OrderReader:
         rows = await self._store.query("systems_seen", {"since": now - timedelta(days=1)})
         return _sights(rows, self.flow, self._clock)
 
-    async def _find_attention(self, now: datetime) -> tuple[Order, ...]:
+    async def _find_trouble(self, now: datetime) -> tuple[Order, ...]:
         pages = await asyncio.gather(
             *(self._orders.find_ids(OrderFilter(state=state, limit=_ATTENTION), now) for state in ("failed", "stuck"))
         )
