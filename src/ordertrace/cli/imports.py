@@ -159,10 +159,10 @@ def _reason(answer: httpx2.Response) -> str:
 def wait_until_judged(server: ApiClient) -> dict[str, Any]:
     """Returns the intake's figures once nothing waits and the sweep has seen it. Raises Unavailable at a standstill."""
     settled_at: float | None = None
-    sweeps, seen, moved_at = 0, -1, time.monotonic()
+    sweeps, seen, moved_at = 0, (-1, -1, -1), time.monotonic()
     while True:
         now, intake = time.monotonic(), server.get("/api/v1/intake")
-        progress = intake["spans_stored"] + intake["sweeps"]
+        progress = (intake["spans_stored"], intake["queued_bytes"], 0 if intake["queued_bytes"] else intake["sweeps"])
         if progress != seen:
             seen, moved_at = progress, now
         elif now - moved_at > _STANDSTILL_SECONDS:
