@@ -36,6 +36,7 @@ _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
 _GROUPS_JOINED_MAX = 16  # at once
 _DRAIN_SECONDS = 30.0
+_CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may seem to ring before its time
 
 _log = structlog.get_logger(__name__)
 
@@ -199,7 +200,7 @@ class Intake:
                 elif segment and timer is None:
                     timer = loop.call_later(self._bounds.group_age_max.total_seconds(), self._wake.set)
             flushes, self._flushes = self._flushes, []
-            due = timer is not None and timer.when() <= loop.time()
+            due = timer is not None and timer.when() <= loop.time() + _CLOCK_GRAIN_SECONDS
             if due or flushes:
                 if timer:
                     timer.cancel()
