@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from alexandrite.broker import RabbitNode
+from alexandrite.broker import VHOST, RabbitNode
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +18,13 @@ def rabbit_node() -> Iterator[str]:
         return
     with RabbitNode() as node:
         yield node.url
+
+
+@pytest.fixture(scope="session")
+def watched_node() -> Iterator[RabbitNode]:
+    """A private RabbitMQ with management API, metrics and event exchange; `prepare_watch` makes vhosts and users on it.
+
+    The firehose stays on over restarts in the vhosts `alexandrite` and `alexandrite.two`. Whoever kills it starts it again.
+    """
+    with RabbitNode(plugins=True, trace_vhosts=(VHOST, f"{VHOST}.two")) as node:
+        yield node

@@ -15,9 +15,17 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+
+from .rights import VHOST, WatchAddresses, company_url, prepare_watch
+
+__all__ = (
+    "HOW_TO_GET_IT", "VHOST", "BrokerError", "RabbitNode", "WatchAddresses", "company_url", "ensure_installed", "find_scripts",
+    "prepare_watch",
+)  # fmt: skip
 
 HOW_TO_GET_IT = "install the package rabbitmq-server or set ORDERTRACE_AMQP_URL to a broker that is already there"
 PLUGINS = ("rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_event_exchange")
@@ -77,18 +85,27 @@ class RabbitNode:
 
     `directory` holds its data and logs and is kept; without one a temporary directory is used and removed. With
     `plugins` the management API (`management_url`), Prometheus metrics (`prometheus_url`) and the event exchange are
-    on, which costs a slower start. The node dies with the thread that started it (parent death signal), so start it
-    in one that lives as long as the node is needed.
+    on, which costs a slower start; `trace_vhosts` have the firehose on after every start. The node dies with our process.
     """
 
-    def __init__(self, directory: Path | None = None, *, plugins: bool = False, start_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        plugins: bool = False,
+        trace_vhosts: Sequence[str] = (),
+        start_seconds: float = 60.0,
+    ) -> None:
         self._temporary = directory is None
         self.directory = (
             Path(tempfile.mkdtemp(prefix="alexandrite-rabbit-")) if directory is None else directory.resolve()
         )
         self.directory.mkdir(parents=True, exist_ok=True)
         self._plugins = PLUGINS if plugins else ()
+        self._trace_vhosts = tuple(trace_vhosts)
         self._start_seconds = start_seconds
+        # The kernel's parent death signal comes when the spawning thread ends: so this one lives as long as the node.
+        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="rabbit-node")
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
         self.port, self._dist_port, self._epmd_port, self._management_port, self._prometheus_port = _free_ports(5)
@@ -138,6 +155,8 @@ class RabbitNode:
         self._node = None
         _end(self._epmd, signal.SIGKILL, 5.0)
         self._epmd = None
+        self._spawner.shutdown()
+        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="rabbit-node")
         if self._temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -181,6 +200,8 @@ class RabbitNode:
         (self.directory / "rabbitmq.conf").write_text("\n".join(filter(None, lines)) + "\n")
         (self.directory / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
         (self.directory / "env.conf").write_text("")
+        traced = ",".join(f'<<"{vhost}">>' for vhost in self._trace_vhosts)
+        (self.directory / "advanced.config").write_text(f"[{{rabbit,[{{trace_vhosts,[{traced}]}}]}}].\n")
         (self.directory / "log").mkdir(exist_ok=True)
 
     def _environment(self) -> Mapping[str, str]:
@@ -211,10 +232,10 @@ class RabbitNode:
         if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "TERM", *command]
         with (self.directory / "log" / "console.log").open("ab") as console:
-            return subprocess.Popen(
-                command, env=self._environment(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=console,
-                stderr=console, start_new_session=True,
-            )  # fmt: skip
+            return self._spawner.submit(
+                subprocess.Popen, command, env=self._environment(), cwd=self.directory, stdin=subprocess.DEVNULL,
+                stdout=console, stderr=console, start_new_session=True,
+            ).result()  # fmt: skip
 
     def _is_ready(self) -> bool:
         if not _speaks_amqp(self.port):
