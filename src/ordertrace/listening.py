@@ -49,7 +49,7 @@ class HttpListener:
         """Raises Unavailable when the address is taken."""
         listening = self._bind()
         self._task = asyncio.create_task(self._server._serve([listening]), name=f"http {self.address}")
-        while not self._server.started and not self._task.done():
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         return self
 

@@ -41,7 +41,7 @@ def recording(order_id: str, statuses: tuple[tuple[str, str], ...]) -> bytes:
         resource.resource.attributes.add(key="service.name").value.string_value = service
         span = resource.scope_spans.add().spans.add()
         span.trace_id = f"{order_id}-{number}".encode().ljust(16, b"\1")
-        span.span_id, span.name, X
+        span.span_id, span.name, span.kind = bytes([number]) * 8, f"to {status}", Span.SPAN_KIND_SERVER
         span.start_time_unix_nano = start + number * 10**9
         span.end_time_unix_nano = span.start_time_unix_nano + 5 * 10**6
         span.attributes.add(key="order.id").value.string_value = order_id
