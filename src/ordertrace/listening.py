@@ -53,7 +53,9 @@ class HttpListener:
             await asyncio.sleep(0.005)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.should_exit = True
         if self._task:
             await self._task
@@ -66,6 +68,8 @@ class HttpListener:
             listening.bind((self._host, self.port))
         except OSError as error:
             listening.close()
-            raise Unavailable(f"cannot listen on {self.address}: {error.strerror}; is another ordertrace running?") from None
+            raise Unavailable(
+                f"cannot listen on {self.address}: {error.strerror}; is another ordertrace running?"
+            ) from None
         self.port = listening.getsockname()[1]
         return listening
