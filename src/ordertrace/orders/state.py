@@ -12,6 +12,7 @@ from datetime import datetime
 from ..model.flow import Flow
 from ..model.order import Diagnosis, NextStep, Order, OrderEvent, OrderState, StatusView
 from .diagnosis import diagnose_error, diagnose_mismatch, diagnose_slowness, lasting_errors, unresolved_errors
+from .lost import NOT_WATCHED, Place, Watched, diagnose_message, diagnose_silence, find_harmed
 from .stuck import Deadline, deadline_of, find_mismatch, next_step
 from .timeline import build_views, end_of, furthest, reached_at
 
@@ -28,10 +29,12 @@ class Standing:
     system: str
 
 
-def build_order(order_id: str, events: Sequence[OrderEvent], flow: Flow, now: datetime) -> Order:
+def build_order(
+    order_id: str, events: Sequence[OrderEvent], flow: Flow, now: datetime, watched: Watched = NOT_WATCHED
+) -> Order:
     """The order as it stands at `now`; `events` are at least one, sorted (see `build_events`)."""
     standing = build_standing(events, flow)
-    state, diagnosis = judge(standing, events, flow, now)
+    state, diagnosis = judge(standing, events, flow, now, watched)
     started_at, ended = events[0].at, flow.is_end(standing.status)
     return Order(
         id=order_id,
@@ -65,27 +68,36 @@ def build_standing(events: Sequence[OrderEvent], flow: Flow) -> Standing:
 
 
 def judge(
-    standing: Standing, events: Sequence[OrderEvent], flow: Flow, now: datetime
+    standing: Standing, events: Sequence[OrderEvent], flow: Flow, now: datetime, watched: Watched = NOT_WATCHED
 ) -> tuple[OrderState, Diagnosis | None]:
-    """State and, where something is wrong, why: an error that stops the order, systems that disagree, a passed deadline."""
+    """State and, where something is wrong, why.
+
+    The cause before the symptom: an error that stops the order, a message that was lost or stands still, systems that
+    disagree; when the deadline has passed, an earlier error, a message never sent or without effect, and last time alone.
+    """
     if standing.status in flow.cancelled:
         return OrderState.CANCELLED, None
     if standing.status in flow.closed:
         return OrderState.CLOSED, None
-    errors = [event for event in unresolved_errors(events, flow) if now - end_of(event) >= flow.error_grace]
-    if errors:
+    errors = unresolved_errors(events, flow)
+    place = Place(standing.status, standing.since, standing.system, standing.views)
+    harmed = find_harmed(place, watched)
+    if errors and (harmed or any(now - end_of(event) >= flow.error_grace for event in errors)):
         return OrderState.FAILED, diagnose_error(errors, events, flow)
+    if harmed:
+        return OrderState.STUCK, diagnose_message(harmed, place, events)
     mismatch = find_mismatch(standing.views, reached_at(events, flow), flow, now)
-    late = standing.deadline is not None and now >= standing.deadline.at
+    late = standing.deadline if standing.deadline and now >= standing.deadline.at else None
     if (mismatch or late) and (earlier := _earlier_error(standing, events)):
         return OrderState.FAILED, diagnose_error(earlier, events, flow)
     if mismatch:
         return OrderState.STUCK, diagnose_mismatch(mismatch, events)
-    if late and standing.deadline:
-        return OrderState.STUCK, diagnose_slowness(
-            standing.status, standing.deadline, standing.following, events, standing.system
-        )
-    return OrderState.OPEN, None
+    if not late:
+        return OrderState.OPEN, None
+    silence = diagnose_silence(place, events, watched, flow, now)
+    return OrderState.STUCK, silence or diagnose_slowness(
+        standing.status, late, standing.following, events, standing.system
+    )
 
 
 def _earlier_error(standing: Standing, events: Sequence[OrderEvent]) -> list[OrderEvent]:

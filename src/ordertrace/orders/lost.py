@@ -1,0 +1,150 @@
+"""What the watch of the brokers says about one order: a message lost or stuck, never sent, or without effect. Pure.
+
+Not observed is not lost: where the watch was blind since the order's last status, absence proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..model.flow import Flow
+from ..model.message import STUCK, MessageLife, MessageState, WatchGap
+from ..model.order import Diagnosis, DiagnosisKind, OrderEvent, StatusView
+
+# A message about a status may leave a moment before the span that shows the status begins; clocks differ, too.
+_BEFORE = timedelta(seconds=2)
+_EVIDENCE_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the brokers showed of one order's messages.
+
+    `messaged` are the statuses of which messages are known to be sent in general, so that a missing one is missed;
+    it is empty where no broker is watched.
+    """
+
+    lives: tuple[MessageLife, ...] = ()
+    gaps: tuple[WatchGap, ...] = ()
+    messaged: frozenset[str] = frozenset()
+
+
+NOT_WATCHED = Watched()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an order stands: its status since when, and the system that should act next."""
+
+    status: str
+    since: datetime
+    waits_for: str
+    views: dict[str, StatusView]
+
+
+def find_harmed(place: Place, watched: Watched) -> MessageLife | None:
+    """The message whose loss or standstill holds the order up: one that carries its present status to whoever is next.
+
+    The surest verdict speaks; messages of earlier statuses do no harm any more, since the order went on without them.
+    """
+    held = [life for life in _current(place, watched) if life.verdict and not life.cleared_at]
+    harmful = [life for life in held if not life.queue or life.consumer in ("", place.waits_for)]
+    return max(harmful, key=lambda life: (life.confidence, life.key, life.queue), default=None)
+
+
+def diagnose_message(life: MessageLife, place: Place, events: Sequence[OrderEvent]) -> Diagnosis:
+    """A lost or stuck message as the reason why an order does not move."""
+    assert life.verdict is not None
+    kind = DiagnosisKind.MESSAGE_STUCK if life.verdict in STUCK else DiagnosisKind.MESSAGE_LOST
+    system = (life.consumer or place.waits_for) if kind is DiagnosisKind.MESSAGE_STUCK else life.publisher
+    return Diagnosis(
+        kind=kind,
+        since=life.since or life.published_at or place.since,
+        system=system,
+        confidence=round(life.confidence, 3),
+        evidence=_evidence(life, place, events),
+        facts=_facts(life, place),
+    )
+
+
+def diagnose_silence(
+    place: Place, events: Sequence[OrderEvent], watched: Watched, flow: Flow, now: datetime
+) -> Diagnosis | None:
+    """Why nothing follows a status whose deadline has passed: its message was never sent, or was taken without effect.
+
+    None where that cannot be known: no watch, a blind one, or the next system is the one that has the status already.
+    """
+    step = flow.step(place.status)
+    if (
+        not step
+        or step.system == place.waits_for
+        or place.status not in watched.messaged
+        or _was_blind(place, watched, now)
+    ):
+        return None
+    current = _current(place, watched)
+    if not current:
+        facts = {"status": place.status, "waits_for": place.waits_for}
+        return Diagnosis(
+            DiagnosisKind.NEVER_PUBLISHED, place.since, step.system, 0.8, _evidence(None, place, events), facts
+        )
+    taken = [life for life in current if life.consumer == place.waits_for and life.delivered_at and not life.verdict]
+    if not taken or _has_taken_over(place, flow):
+        return None
+    life = taken[-1]
+    since = life.settled_at or life.delivered_at or place.since
+    return Diagnosis(
+        DiagnosisKind.NO_EFFECT, since, place.waits_for, 0.8, _evidence(life, place, events), _facts(life, place)
+    )
+
+
+def _current(place: Place, watched: Watched) -> list[MessageLife]:
+    """Messages that carry the present status, or left after it was reached and say no other."""
+    return [
+        life
+        for life in watched.lives
+        if life.status == place.status
+        or (not life.status and life.published_at and life.published_at >= place.since - _BEFORE)
+    ]
+
+
+def _was_blind(place: Place, watched: Watched, now: datetime) -> bool:
+    unseen = any(life.state is MessageState.UNSEEN for life in _current(place, watched))
+    return unseen or any(
+        gap.start <= now and (gap.until is None or gap.until >= place.since - _BEFORE) for gap in watched.gaps
+    )
+
+
+def _has_taken_over(place: Place, flow: Flow) -> bool:
+    """Whether the next system shows the status itself: then the message had its effect, and the system is merely slow."""
+    view = place.views.get(place.waits_for)
+    return view is not None and not view.inferred and flow.rank(view.status) >= flow.rank(place.status)
+
+
+def _facts(life: MessageLife, place: Place) -> dict[str, str]:
+    facts = {
+        "message_id": life.message_id,
+        "exchange": life.exchange,
+        "routing_key": life.routing_key,
+        "queue": life.queue,
+        "verdict": life.verdict.value if life.verdict else "",
+        "publisher": life.publisher,
+        "consumer": life.consumer,
+        "status": place.status,
+        "waits_for": place.waits_for,
+        "message_key": life.key,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _evidence(life: MessageLife | None, place: Place, events: Sequence[OrderEvent]) -> tuple[str, ...]:
+    """Events of the message itself, then those that show the present status."""
+    message = [
+        e.id
+        for e in events
+        if life and (e.message_id in (life.message_id, life.key) or e.span_id == life.span_id) and e.message_id
+    ]
+    shown = [e.id for e in events if e.status == place.status]
+    return tuple(dict.fromkeys([*message, *shown]))[:_EVIDENCE_MAX] or tuple(e.id for e in events[-1:])
