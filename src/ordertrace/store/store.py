@@ -118,6 +118,16 @@ class Store:
                 for text in statements:
                     client.command(text)
                 client.command("INSERT INTO migrations (name) VALUES ({name:String})", parameters={"name": name})
+        self._apply_retention(client)
+
+    def _apply_retention(self, client: Client) -> None:
+        """Makes tables keep rows as long as the settings say; tables that do already are left alone."""
+        kept = {"otel_traces": self._settings.retention.spans, "order_events": self._settings.retention.order_events}
+        tables = client.query(statement("table_retention"), parameters={"tables": list(kept)}).result_rows
+        for table, definition in tables:
+            seconds = int(kept[table].total_seconds())
+            if f"toIntervalSecond({seconds})" not in definition:
+                client.command(f"ALTER TABLE {table} MODIFY TTL toDateTime(inserted_at) + toIntervalSecond({seconds})")
 
 
 @asynccontextmanager

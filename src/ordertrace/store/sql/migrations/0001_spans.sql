@@ -48,6 +48,6 @@ CREATE TABLE otel_traces
 ENGINE = MergeTree
 PARTITION BY toDate(inserted_at)
 ORDER BY (toStartOfFiveMinutes(Timestamp), TraceId, Timestamp)
-TTL toDateTime(inserted_at) + toIntervalDay(30)
+TTL toDateTime(inserted_at) + toIntervalSecond(2592000)
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1,
     non_replicated_deduplication_window = 10000;

@@ -32,7 +32,7 @@ CREATE TABLE order_events
 )
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (order_id, at, event_id)
-TTL toDateTime(inserted_at) + toIntervalYear(3)
+TTL toDateTime(inserted_at) + toIntervalSecond(94608000)
 SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000;
 
 -- Facts whose trace has not named its order yet; they become order_events when it does.
