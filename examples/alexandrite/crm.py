@@ -20,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from .bus import Bus, Event, MesError, open_bus, read_event
+from .bus import Event, MesError, open_bus, read_event
 from .plan import CANCELLED, FLOW
+from .sending import Sender
 from .service import Surroundings, serve
 from .tracing import about_order, failed, reached, start_tracing, trace_requests
 
@@ -47,7 +48,7 @@ class Crm:
         self.around = around
         self.deals: dict[str, Deal] = {}
         self.tracer = trace.get_tracer("alexandrite.crm")
-        self.bus: Bus
+        self.sender = Sender(around, "crm")
         self.http: httpx2.AsyncClient
 
     async def approve(self, request: Request) -> JSONResponse:
@@ -60,7 +61,7 @@ class Crm:
         self._check_credit(deal)
         self._reached(deal, "MANUFACTURING_APPROVED")
         body = {"orderId": order_id, "status": deal.status, "approvedBy": (await request.json())["manager"]}
-        await self.bus.publish(deal.status, body, "crm")
+        await self.sender.publish(order_id, deal.status, body)
         return JSONResponse({"id": order_id, "status": deal.status})
 
     async def on_message(self, message: AbstractIncomingMessage) -> None:
@@ -96,17 +97,18 @@ class Crm:
             deal = waiting[shipment]
             with self.tracer.start_as_current_span("close_order"):
                 self._reached(deal, "CLOSED")
-                await self.bus.publish("CLOSED", {"orderId": deal.order_id, "status": "CLOSED"}, "crm")
+                await self.sender.publish(deal.order_id, "CLOSED", {"orderId": deal.order_id, "status": "CLOSED"})
 
     async def _follow_mes(self, deal: Deal, event: Event) -> None:
         plan = self.around.plan.of(deal.order_id)
         if plan.has("crm_exception", "event"):
+            self.around.facts.add(deal.order_id, "rejected", event.status, event.message_id)
             self._break(deal, f"price list has no entry for {plan.material}, customer {deal.customer['email']}")
         unsynchronised = plan.has("status_not_synchronised") and FLOW.index(event.status) >= FLOW.index(plan.where)
         if unsynchronised or not self._take_over(deal, event.status):
             self.around.facts.add(deal.order_id, "ignored", event.status)
-            return
-        if event.status == "PACKAGING":
+        # Also when the event comes again, since the first time may have been broken off before the booking.
+        if event.status == "PACKAGING" and not unsynchronised and not deal.shipment:
             booking = {"reference": deal.order_id, "to": deal.customer}
             answer = await self.http.post(f"{self.around.carrier_url}/shipments", json=booking)
             deal.shipment = answer.raise_for_status().json()["shipment"]
@@ -154,8 +156,8 @@ def build_app(around: Surroundings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with open_bus(around.amqp_url, "crm") as crm.bus, httpx2.AsyncClient(timeout=5) as crm.http:
-            await crm.bus.follow("crm.order-events", crm.on_message)
+        async with open_bus(around.amqp_url, "crm") as crm.sender.bus, httpx2.AsyncClient(timeout=5) as crm.http:
+            await crm.sender.bus.follow("crm.order-events", crm.on_message)
             poller = asyncio.create_task(crm.close_delivered())
             yield
             poller.cancel()

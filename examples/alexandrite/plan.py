@@ -10,6 +10,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .harm import HARMS, NEEDS_OWN_BROKER, facts_when_done, publisher_of, struck_status
+
 FLOW = (
     "INITIATED", "SUBMITTED", "PRICE_CALCULATED", "MANUFACTURING_APPROVED", "MANUFACTURING_STARTED",
     "MANUFACTURING_COMPLETED", "PACKAGING", "SHIPPED", "CLOSED",
@@ -39,7 +41,7 @@ SLOW = {
 }
 
 # Fault → share of orders, and where in the flow it may strike (one of these is drawn for each order).
-FAULTS: Mapping[str, tuple[float, tuple[str, ...]]] = {
+COMMON_FAULTS: Mapping[str, tuple[float, tuple[str, ...]]] = {
     "mes_error": (0.025, ("SUBMITTED", "MANUFACTURING_STARTED")),
     "crm_exception": (0.02, ("approve", "event")),
     "crm_exception_fixed": (0.015, ("approve",)),
@@ -48,6 +50,18 @@ FAULTS: Mapping[str, tuple[float, tuple[str, ...]]] = {
     "abandoned": (0.015, ("INITIATED",)),
     "slow_step": (0.02, tuple(SLOW)),
     "cancelled": (0.015, ("INITIATED", "SUBMITTED", "PRICE_CALCULATED")),
+}
+FAULTS = {**COMMON_FAULTS, **{name: (harm.share, harm.where) for name, harm in HARMS.items()}}
+# What a newcomer sees without asking: the common faults, and a few lost and stuck messages.
+USUAL_FAULTS = (
+    *COMMON_FAULTS, "unroutable", "expired", "maxlen", "rejected", "stuck_in_queue", "no_effect", "never_published",
+)  # fmt: skip
+SETS = {
+    "none": (),
+    "common": tuple(COMMON_FAULTS),
+    "usual": USUAL_FAULTS,
+    "messages": tuple(name for name in HARMS if name != NEEDS_OWN_BROKER),
+    "all": tuple(name for name in FAULTS if name != NEEDS_OWN_BROKER),
 }
 
 _FIRST_NAMES = (
@@ -75,16 +89,14 @@ class PlanError(ValueError):
 
 
 def parse_faults(text: str) -> dict[str, float]:
-    """`all`, `none` or `mes_error,slow_step=0.1` → share of orders by fault. Raises PlanError."""
-    if text in ("", "none"):
-        return {}
-    if text == "all":
-        return {name: share for name, (share, _) in FAULTS.items()}
+    """A set's name, or `mes_error,slow_step=0.1` → share of orders by fault. Raises PlanError."""
+    if (names := SETS.get(text or "none")) is not None:
+        return {name: FAULTS[name][0] for name in names}
     shares: dict[str, float] = {}
     for item in text.split(","):
         name, _, share = item.strip().partition("=")
         if name not in FAULTS:
-            raise PlanError(f"there is no fault {name!r}; there are all, none, {', '.join(FAULTS)}")
+            raise PlanError(f"there is no fault {name!r}; there are {', '.join((*SETS, *FAULTS))}")
         try:
             shares[name] = float(share) if share else FAULTS[name][0]
         except ValueError:
@@ -197,8 +209,17 @@ def expect(plan: OrderPlan) -> Expected:
             return _expected(
                 "stuck", "SHIPPED", "status_mismatch", "crm", "crm ignored SHIPPED", "shop applied SHIPPED"
             )
+        case fault, where if fault in HARMS:
+            return _expect_harm(fault, where)
         case _:
             return _expected("closed", "CLOSED", None, None, "shop applied CLOSED")
+
+
+def _expect_harm(fault: str, where: str) -> Expected:
+    """Where nothing came to a queue the publisher is to look at, else the reader, which is the MES."""
+    status = struck_status(fault, where)
+    system = publisher_of(status) if HARMS[fault].by == "publisher" else "mes"
+    return _expected("stuck", status, HARMS[fault].kind, system, *facts_when_done(fault, where))
 
 
 def _expected(state: str, status: str, kind: str | None, system: str | None, *rests_when: str) -> Expected:

@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from .bus import Bus, open_bus, read_event
+from .bus import open_bus, read_event
 from .plan import CANCELLED, FLOW
+from .sending import Sender
 from .service import Surroundings, serve
 from .tracing import about_order, failed, reached, start_tracing, trace_requests
 
@@ -41,7 +42,7 @@ class Shop:
     def __init__(self, around: Surroundings) -> None:
         self.around = around
         self.orders: dict[str, Order] = {}
-        self.bus: Bus
+        self.sender = Sender(around, "shop")
         self.http: httpx2.AsyncClient
 
     async def create(self, request: Request) -> JSONResponse:
@@ -109,7 +110,7 @@ class Shop:
         answer.raise_for_status()
 
     async def _publish(self, order: Order, details: dict[str, Any]) -> None:
-        await self.bus.publish(order.status, {"orderId": order.id, "status": order.status, **details}, "shop")
+        await self.sender.publish(order.id, order.status, {"orderId": order.id, "status": order.status, **details})
 
 
 def build_app(around: Surroundings) -> Starlette:
@@ -118,8 +119,8 @@ def build_app(around: Surroundings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with open_bus(around.amqp_url, "shop") as shop.bus, httpx2.AsyncClient(timeout=5) as shop.http:
-            await shop.bus.follow("shop.order-events", shop.on_message)
+        async with open_bus(around.amqp_url, "shop") as shop.sender.bus, httpx2.AsyncClient(timeout=5) as shop.http:
+            await shop.sender.bus.follow("shop.order-events", shop.on_message)
             yield
         tracing.shutdown()
 

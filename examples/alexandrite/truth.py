@@ -11,15 +11,20 @@ import json
 import os
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from .harm import struck_queue
 from .plan import Expected, OrderPlan, Plan, expect
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one participant did with an order: `what` is `reached`, `applied`, `ignored` (a status), `noted error`, …"""
+    """What one participant did with an order: `what` is `reached`, `applied`, `ignored` (a status), `noted error`, …
+
+    About the message that a fault strikes: `sent` or `rejected` (text: its id), then `harmed`.
+    """
 
     order_id: str
     system: str
@@ -60,9 +65,33 @@ class OrderTruth:
     def path(self) -> list[Fact]:
         return [fact for fact in self.facts if fact.what == "reached"]
 
+    @property
+    def did(self) -> frozenset[str]:
+        """The kinds of facts known so far."""
+        return frozenset(fact.what for fact in self.facts)
+
+    @property
+    def message(self) -> dict[str, Any] | None:
+        """The message that the order's fault strikes, once it is struck; without an id if it was never published."""
+        if rejected := self._first("rejected"):
+            known = {"verdict": "rejected", "queue": f"{rejected.system}.order-events", "message_id": rejected.text}
+            return known | {"at": rejected.at}
+        if not (harmed := self._first("harmed")):
+            return None
+        sent = self._first("sent")
+        return {
+            "verdict": self.plan.fault,
+            "queue": struck_queue(self.plan.fault, self.plan.where),
+            "message_id": sent.text if sent else None,
+            "at": harmed.at,
+        }
+
     def add(self, fact: Fact) -> None:
         self.facts.append(fact)
         self.rests = self.rests or self.expected.rests_when <= {str(each) for each in self.facts}
+
+    def _first(self, what: str) -> Fact | None:
+        return next((fact for fact in self.facts if fact.what == what), None)
 
     def to_json(self) -> dict[str, Any]:
         """One line of the truth file; times are Unix seconds."""
@@ -82,6 +111,7 @@ class OrderTruth:
                 for fact in self.facts
                 if fact.what == "noted error"
             ],
+            "message": self.message,
             "views": views,
             "rests": self.rests,
             "ended_at": self.facts[-1].at if self.facts else None,
@@ -101,7 +131,7 @@ class Ledger:
         self.orders: dict[str, OrderTruth] = {}
         self._plan = plan
         self._file = file
-        self._one_more_rests = asyncio.Event()
+        self._changed = asyncio.Event()
         self._awaited: dict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
 
     def add(self, fact: Fact) -> None:
@@ -113,15 +143,19 @@ class Ledger:
         order.add(fact)
         if order.rests and not rested:
             self._write(order)
-            self._one_more_rests.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
         if awaited := self._awaited.pop((fact.order_id, str(fact)), None):
             awaited.set()
 
     async def rest(self, count: int) -> None:
         """Returns when so many orders have come to rest."""
-        while sum(order.rests for order in self.orders.values()) < count:
-            self._one_more_rests.clear()
-            await self._one_more_rests.wait()
+        await self.until(lambda: sum(order.rests for order in self.orders.values()) >= count)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Returns when that is true; asked again after each fact."""
+        while not true():
+            await self._changed.wait()
 
     async def happened(self, order_id: str, fact: str) -> None:
         """Returns when that fact, such as `crm applied PRICE_CALCULATED`, is known; perhaps never."""
