@@ -18,6 +18,8 @@ FLOW = default_flow()
 APPROVED = whole_life()[:7]  # the CRM approved at 180 s; the MES should start
 MESSAGED = frozenset({"SUBMITTED", "PRICE_CALCULATED", "MANUFACTURING_APPROVED"})
 
+_WATCH: dict[str, Any] = {"messaged": MESSAGED, "since": at(-3600)}
+
 
 def life(**fields: Any) -> MessageLife:
     values: dict[str, Any] = {
@@ -45,9 +47,7 @@ def lost(verdict: Verdict, **fields: Any) -> MessageLife:
 
 
 def judged(seconds: float, *lives: MessageLife, events: list[OrderEvent] = APPROVED, **watched: Any) -> Order:
-    return build_order(
-        "A-1", build_events(events), FLOW, at(seconds), Watched(lives, **({"messaged": MESSAGED} | watched))
-    )
+    return build_order("A-1", build_events(events), FLOW, at(seconds), Watched(lives, **(_WATCH | watched)))
 
 
 def test_lost_message_is_named_at_once() -> None:
@@ -108,8 +108,9 @@ def test_message_taken_without_effect() -> None:
         {"gaps": (WatchGap("main", at(170), at(179), "restart"),)},
         {"gaps": (WatchGap("main", at(900), None, "restart"),)},
         {"messaged": frozenset()},
+        {"since": at(181)},
     ],
-    ids=["blind when it was sent", "blind now", "never watched"],
+    ids=["blind when it was sent", "blind now", "never watched", "watched only since"],
 )
 def test_not_observed_is_not_lost(blind: dict[str, Any]) -> None:
     order = judged(1800, **blind)

@@ -100,6 +100,11 @@ class MessageLife:
     trace_id: str = ""
     span_id: str = ""  # of the sending span, where the message carries its context
 
+    @property
+    def held(self) -> Verdict | None:
+        """The verdict in force; `verdict` also names one that was cleared."""
+        return self.verdict if self.cleared_at is None else None
+
 
 @dataclass(frozen=True, slots=True)
 class MessageEvent:

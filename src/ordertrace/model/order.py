@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from .message import MessageLife, WatchGap
+
 
 class OrderState(StrEnum):
     """What a support agent needs to know first."""
@@ -50,6 +52,7 @@ class JoinedBy(StrEnum):
     ATTRIBUTE = "attribute"
     PATTERN = "pattern"
     TRACE = "trace"
+    MESSAGE = "message"  # the watch of the broker saw a message that names the order
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,8 @@ class OrderTimeline:
     events: tuple[OrderEvent, ...]
     messages: tuple[Message, ...]
     traces: tuple[TraceSummary, ...]
+    lives: tuple[MessageLife, ...] = ()  # its messages as the watch of the brokers saw them
+    gaps: tuple[WatchGap, ...] = ()  # spans of its life in which the watch saw nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,13 @@ class Watched:
     """What the brokers showed of one order's messages.
 
     `messaged` are the statuses of which messages are known to be sent in general, so that a missing one is missed;
-    it is empty where no broker is watched.
+    it is empty where no broker is watched. Nothing is known of the time before `since`.
     """
 
     lives: tuple[MessageLife, ...] = ()
     gaps: tuple[WatchGap, ...] = ()
     messaged: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 NOT_WATCHED = Watched()
@@ -111,6 +112,8 @@ def _current(place: Place, watched: Watched) -> list[MessageLife]:
 
 
 def _was_blind(place: Place, watched: Watched, now: datetime) -> bool:
+    if watched.since is None or place.since - _BEFORE < watched.since:
+        return True
     unseen = any(life.state is MessageState.UNSEEN for life in _current(place, watched))
     return unseen or any(
         gap.start <= now and (gap.until is None or gap.until >= place.since - _BEFORE) for gap in watched.gaps

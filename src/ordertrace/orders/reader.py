@@ -11,12 +11,14 @@ from ..errors import NotFound
 from ..model.board import Board, SystemSight
 from ..model.flow import Flow
 from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
+from ..store.messages import MessageStore
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
 from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids
 from .clock import EventClock
+from .evidence import EvidenceReader
 from .state import build_order
-from .timeline import build_events, build_messages
+from .timeline import build_messages
 
 _DOTS_A_TENTH = 40
 _ATTENTION = 50
@@ -27,10 +29,11 @@ _BOARD_AGE_MAX = timedelta(seconds=1)
 class OrderReader:
     """Answers questions about orders as of a moment, with one flow."""
 
-    def __init__(self, store: Store, flow: Flow, clock: EventClock) -> None:
+    def __init__(self, store: Store, flow: Flow, clock: EventClock, messages: MessageStore | None = None) -> None:
         self.flow = flow
         self._store = store
         self._orders = OrderStore(store, flow)
+        self._evidence = EvidenceReader(self._orders, messages)
         self._clock = clock
         self._watching_since: datetime | None = None
         self._board: Board | None = None
@@ -38,15 +41,19 @@ class OrderReader:
 
     async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
         """Everything about one order. Raises NotFound if nothing was ever heard of it."""
-        found = await self._orders.find_events([order_id])
+        found = await self._evidence.find([order_id], now)
         if order_id not in found:
             raise NotFound(
                 f"nothing is known of order {order_id!r}; is the number right, and is it in one of the systems already?"
             )
-        events = build_events(found[order_id])
-        traces = await self._orders.find_traces(events)
-        order = build_order(order_id, events, self.flow, self._clock.complete_until(now))
-        return OrderTimeline(order, events, build_messages(events), traces)
+        events, watched = found[order_id].events, found[order_id].watched
+        order = build_order(order_id, events, self.flow, self._clock.complete_until(now), watched)
+        until = order.closed_at or now
+        gaps = tuple(
+            gap for gap in watched.gaps if gap.start <= until and (gap.until is None or gap.until >= order.started_at)
+        )
+        messages = build_messages(events, watched.lives)
+        return OrderTimeline(order, events, messages, await self._orders.find_traces(events), watched.lives, gaps)
 
     async def find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
         """One page of orders and how many there are by state. Raises Invalid for a foreign cursor."""
@@ -93,9 +100,9 @@ class OrderReader:
         return tuple(sorted(orders, key=_harm)[:_ATTENTION])
 
     async def _build_orders(self, ids: list[str], now: datetime) -> tuple[Order, ...]:
-        found = await self._orders.find_events(ids)
+        found = await self._evidence.find(ids, now)
         until = self._clock.complete_until(now)
-        return tuple(build_order(i, build_events(found[i]), self.flow, until) for i in ids if i in found)
+        return tuple(build_order(i, found[i].events, self.flow, until, found[i].watched) for i in ids if i in found)
 
     async def _first_arrival(self) -> datetime | None:
         if self._watching_since is None:

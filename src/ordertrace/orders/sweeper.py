@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -19,11 +19,12 @@ from ..metrics import Metrics
 from ..model.flow import Flow
 from ..model.order import DiagnosisKind, Order, OrderState
 from ..settings import SweepSettings
+from ..store.messages import MessageStore
 from ..store.orders import Finding, OrderGlance, OrderStore
 from ..store.store import Store
 from .clock import EventClock
+from .evidence import EvidenceReader
 from .state import build_order
-from .timeline import build_events
 from .watchlist import Watchlist
 
 _log = structlog.get_logger(__name__)
@@ -36,9 +37,18 @@ _TROUBLE = (OrderState.STUCK, OrderState.FAILED)
 class Sweeper:
     """Watches all open orders of one flow. `tell` it of stored groups, `run` it in a task."""
 
-    def __init__(self, store: Store, flow: Flow, clock: EventClock, metrics: Metrics, settings: SweepSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        flow: Flow,
+        clock: EventClock,
+        metrics: Metrics,
+        settings: SweepSettings,
+        messages: MessageStore | None = None,
+    ) -> None:
         self._store = store
         self._orders = OrderStore(store, flow)
+        self._evidence = EvidenceReader(self._orders, messages)
         self._flow = flow
         self._clock = clock
         self._metrics = metrics
@@ -53,6 +63,11 @@ class Sweeper:
     def tell(self, groups: Sequence[datetime]) -> None:
         """Groups of spans with these times of insertion have become order events."""
         self._told.extend(groups)
+
+    def review(self, order_ids: Iterable[str]) -> None:
+        """Something else than telemetry about these orders has changed (a verdict on a message): look at them now."""
+        for order_id in order_ids:
+            self._watchlist.review_now(order_id)
 
     async def start(self) -> None:
         """Takes over the open orders and the findings that the store holds. Raises as `Store.query` does."""
@@ -116,11 +131,11 @@ class Sweeper:
             self._metrics.deadline_breaches.labels(status, successor.system).inc()
 
     async def _look_at(self, order_ids: Sequence[str], until: datetime, now: datetime) -> None:
-        found = await self._orders.find_events(order_ids)
+        found = await self._evidence.find(order_ids, now)
         changed: list[Finding] = []
         for order_id in order_ids:
             if order_id in found:
-                order = build_order(order_id, build_events(found[order_id]), self._flow, until)
+                order = build_order(order_id, found[order_id].events, self._flow, until, found[order_id].watched)
                 changed += self._compare(order, now)
             self._watchlist.review_after(order_id, int(until.timestamp() * 1e9))
         await self._save(changed, now)

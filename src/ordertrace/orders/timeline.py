@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..model.flow import Flow
+from ..model.message import MessageLife
 from ..model.order import EventKind, Message, OrderEvent, StatusView
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def build_events(events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
@@ -53,11 +56,14 @@ def reached_at(events: Sequence[OrderEvent], flow: Flow) -> dict[str, datetime]:
     return times
 
 
-def build_messages(events: Sequence[OrderEvent]) -> tuple[Message, ...]:
-    """Messages as the spans of their senders and receivers show them, in order of sending.
+def build_messages(events: Sequence[OrderEvent], lives: Sequence[MessageLife] = ()) -> tuple[Message, ...]:
+    """Messages in order of sending: as the watch of the brokers saw them, and as spans show those that it did not see.
 
     A receiving span belongs to the sending one that carries its message id, else to its parent.
     """
+    seen = {life.message_id or life.key for life in lives} | {life.span_id for life in lives if life.span_id}
+    events = [event for event in events if event.message_id not in seen and event.span_id not in seen]
+    events = [event for event in events if event.parent_span_id not in seen]
     sent = [event for event in events if event.span_kind == "Producer"]
     received = [event for event in events if event.span_kind == "Consumer"]
     by_id = {event.message_id: event for event in sent if event.message_id}
@@ -74,7 +80,7 @@ def build_messages(events: Sequence[OrderEvent]) -> tuple[Message, ...]:
         (event, delivery) for event in sent for delivery in (*deliveries[event.id],) or (None,)
     ]
     pairs += [(None, event) for event in alone]
-    messages = [_message(send, receive) for send, receive in pairs]
+    messages = [*(_from_life(life) for life in lives), *(_message(send, receive) for send, receive in pairs)]
     return tuple(sorted(messages, key=lambda message: (_known_time(message), message.message_id, message.consumer)))
 
 
@@ -106,7 +112,21 @@ def _message(send: OrderEvent | None, receive: OrderEvent | None) -> Message:
     )
 
 
+def _from_life(life: MessageLife) -> Message:
+    return Message(
+        message_id=life.message_id or life.key,
+        exchange=life.exchange,
+        routing_key=life.routing_key,
+        queue=life.queue,
+        published_at=life.published_at,
+        delivered_at=life.delivered_at,
+        settled_at=life.settled_at,
+        state=life.state.value,
+        verdict=life.verdict.value if life.verdict and life.cleared_at is None else "",
+        publisher=life.publisher,
+        consumer=life.consumer,
+    )
+
+
 def _known_time(message: Message) -> datetime:
-    time = message.published_at or message.delivered_at
-    assert time is not None
-    return time
+    return message.published_at or message.delivered_at or _LONG_AGO

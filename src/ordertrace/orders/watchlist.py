@@ -86,6 +86,12 @@ class Watchlist:
                 due.append(order_id)
         return due
 
+    def review_now(self, order_id: str) -> None:
+        """Makes an open order due at once; others are left alone."""
+        if watched := self._watched.get(order_id):
+            watched.review_ns = 0
+            heapq.heappush(self._due, (0, order_id))
+
     def review_after(self, order_id: str, until_ns: int) -> None:
         """Looks again at the next moment after `until_ns` at which time alone may change the verdict."""
         watched = self._watched.get(order_id)
