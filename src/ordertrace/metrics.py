@@ -70,6 +70,21 @@ class Metrics:
         self.groups_set_aside = counter("ordertrace_requests_set_aside", "Requests that the store refused")
         self.limits_hit = counter("ordertrace_limits_hit", "Bounds that were reached", "limit")
 
+        # Messages
+        self.messages = counter("ordertrace_messages", "Messages that came to a state", "queue", "state")
+        self.messages_lost = counter("ordertrace_messages_lost", "Messages found lost or stuck", "queue", "verdict")
+        self.tap_records = counter(
+            "ordertrace_tap_records", "Messages published and delivered that were read", "broker"
+        )
+        self.tap_lag = gauge("ordertrace_tap_lag_seconds", "How far the reading of a broker is behind", "broker")
+        self.heartbeats_missed = counter(
+            "ordertrace_heartbeats_missed", "Own messages that did not come back", "broker"
+        )
+        self.watch_gaps = counter("ordertrace_watch_gaps", "Spans in which a broker was not seen", "broker", "reason")
+        self.watch_sources = gauge(
+            "ordertrace_watch_source_on", "Whether a source of a watch works", "broker", "source"
+        )
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)

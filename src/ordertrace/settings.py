@@ -58,6 +58,7 @@ class SystemSettings(Section):
     closed: bool = False
     owner: str = ""
     follows: bool = True
+    users: tuple[str, ...] = ()  # broker users that are this system; empty: its name and its services
 
 
 class OrderSettings(Section):
@@ -88,17 +89,106 @@ class FlowSettings(Section):
     mismatch_grace: Duration = timedelta(minutes=2)
 
 
+def parse_texts(value: object) -> object:
+    """One text or a list of them; an empty text is none."""
+    return ((value,) if value else ()) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(parse_texts)]
+
+MuteableVerdict = Literal[
+    "*", "unroutable", "expired", "maxlen", "overflow_rejected", "rejected", "delivery_limit", "dead_lettered",
+    "queue_deleted", "removed", "broker_restart", "stuck_in_queue", "unacked", "redelivery_loop",
+]  # fmt: skip
+
+
 class BrokerMessageSettings(Section):
+    """How to read messages that were published to `exchange` (a name, or a pattern with `*`); first match wins."""
+
     exchange: str
-    order_id: str = ""
-    status: str = ""
+    order_id: Texts = ()
+    status: Texts = ()
+
+
+class BrokerQueueSettings(Section):
+    """What is allowed in queues of this name (or pattern with `*`), and which verdicts are nothing to report there."""
+
+    name: str
+    wait: Duration | None = None
+    unacked: Duration | None = None
+    mute: tuple[MuteableVerdict, ...] = ()
+
+
+class BrokerExchangeSettings(Section):
+    """Exchanges of this name (or pattern with `*`) to which nobody needs to listen."""
+
+    name: str
+    mute: tuple[MuteableVerdict, ...] = ("unroutable",)
+
+
+DEFAULT_MESSAGES = (
+    BrokerMessageSettings(
+        exchange="alexandrite.orders",
+        order_id=("body:$.orderId", "body:$.OrderId", "header:x-order-id"),
+        status=("body:$.status", "body:$.Status", r"routing_key:^order\.(?P<status>[a-z_]+)$"),
+    ),
+)
 
 
 class BrokerSettings(Section):
+    """One virtual host of a broker, and the bounds of watching it; see `[[broker]]` in the reference."""
+
     name: str
     url: SecretStr
     management: str = ""
-    message: tuple[BrokerMessageSettings, ...] = ()
+    message: tuple[BrokerMessageSettings, ...] = DEFAULT_MESSAGES
+    queue: tuple[BrokerQueueSettings, ...] = ()
+    exchange: tuple[BrokerExchangeSettings, ...] = ()
+    wait: Duration = timedelta(minutes=1)
+    unacked: Duration = timedelta(minutes=5)
+    redeliveries_max: int = Field(10, ge=2)
+    tap: bool = True
+    tap_keys: tuple[str, ...] = ("publish.#", "deliver.#")
+    tap_messages_max: int = Field(5_000, ge=100, le=50_000)
+    dead_letters: bool = True
+    dead_letters_max: int = Field(10_000, ge=100)
+    dead_letters_age: Duration = timedelta(hours=1)
+    events: bool = True
+    event_vhost: str = "/"
+    events_max: int = Field(5_000, ge=100)
+    poll: Duration = timedelta(milliseconds=500)
+    management_poll: Duration = timedelta(seconds=1)
+    beat: Duration = timedelta(milliseconds=500)
+    blind_after: Duration = timedelta(seconds=3)
+    reconnect_max: Duration = timedelta(seconds=15)
+    in_flight_max: int = Field(100_000, ge=1_000)
+    unsettled_max: int = Field(50_000, ge=1_000)
+    queues_max: int = Field(500, ge=1)
+
+    @model_validator(mode="after")
+    def _reads_messages(self) -> BrokerSettings:
+        for message in self.message:
+            for rule in (*message.order_id, *message.status):
+                parse_message_rule(rule)
+        return self
+
+
+def parse_message_rule(text: str) -> tuple[str, str]:
+    """`body:$.path`, `header:NAME`, `property:NAME` or `routing_key:REGEX` → (source, rest).
+
+    The pattern's first group is taken, or all of it. Raises ValueError with what is wrong.
+    """
+    source, _, rest = text.partition(":")
+    if source not in ("body", "header", "property", "routing_key") or not rest:
+        raise ValueError(f"rule {text!r}: write body:$.PATH, header:NAME, property:NAME or routing_key:REGEX")
+    if source == "body" and not re.fullmatch(r"\$(?:\.[^.\[\]]+|\[\d+\])+", rest):
+        raise ValueError(f"rule {text!r}: write the path as $.name.name or $.name[0]")
+    if source == "routing_key":
+        try:
+            re.compile(rest)
+        except re.error as error:
+            raise ValueError(f"rule {text!r}: {error}") from None
+    return source, rest
 
 
 class ListenSettings(Section):

@@ -42,6 +42,10 @@ class KeyRing:
             raise Unavailable(f"key {key_id} is not on the ring; bring it back with the key file it was on")
         return AESGCM(HKDF(SHA256(), 32, salt, b"ordertrace journal").derive(key))
 
+    def derive(self, purpose: bytes) -> bytes:
+        """A secret of 32 bytes for a purpose of its own, of the oldest key, so that it stays when another seals."""
+        return HKDF(SHA256(), 32, None, b"ordertrace " + purpose).derive(self._keys[self.ids[0]])
+
 
 def open_key_ring(directory: Path) -> KeyRing:
     """The ring in `directory`/keys.json, made at the first start (mode 0600). Raises Unavailable if it cannot be read."""

@@ -187,8 +187,16 @@ def _time(microseconds: int) -> datetime | None:
 
 def _life(row: Row) -> MessageLife:
     said = row[23]
+    broker, key, message_id, exchange, routing_key, queue, order_id, status = row[:8]
     return MessageLife(
-        *row[:8],
+        broker=broker,
+        key=key,
+        message_id=message_id,
+        exchange=exchange,
+        routing_key=routing_key,
+        queue=queue,
+        order_id=order_id,
+        status=status,
         published_at=_time(row[8]),
         delivered_at=_time(row[9]),
         settled_at=_time(row[10]),
@@ -247,7 +255,11 @@ def _in_flight(row: Row) -> InFlight:
             row[4],
         )
     return InFlight(
-        *row[:5],
+        key=row[0],
+        queue=row[1],
+        exchange=row[2],
+        routing_key=row[3],
+        order_id=row[4],
         published_at=row[5] / 1e6 or None,
         delivered_at=row[6] / 1e6 or None,
         published=row[7],

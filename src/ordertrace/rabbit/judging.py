@@ -1,0 +1,235 @@
+"""What follows from counting: which waiting messages are gone, stand still or hang at their consumer. Pure.
+
+A queue is counted by a passive declare. Fewer messages than must be in it, twice in a row, means that some are gone;
+which ones follows from their order (first in, first out), from what an earlier count had still found, and from the
+queue's arguments. What cannot be told apart is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..model.message import CERTAIN, INFERRED, LIKELY, MessageFact, Verdict
+from .lives import Book, Bounds, Life, QueueFacts, QueueSample
+
+MARGIN_SECONDS = 0.05
+_LAG_SECONDS = 1.0
+STALE_SECONDS = 6.0  # figures of the management API are up to 5 s old
+_CHANNEL_SECONDS = 15.0
+_RULINGS_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is to be done about a life: a verdict, or (without one) its settlement, or its quiet end."""
+
+    life: Life
+    verdict: Verdict | None = None
+    confidence: float = 0.0
+    evidence: tuple[MessageFact, ...] = ()
+    since: float = 0.0
+    known_at: float = 0.0
+    ends: bool = False
+    settled_at: float | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class ChannelSight:
+    """What the management API told of a publisher's channel; `transactional` is told up to 5 s late."""
+
+    first_seen: float
+    last_seen: float
+    transactional: bool
+    confirms: bool
+
+
+class Judge:
+    """The rules; holds what is known of channels."""
+
+    def __init__(self, bounds: Bounds, expects_facts: bool) -> None:
+        self._bounds = bounds
+        self._expects_facts = expects_facts
+        self.channels: dict[str, ChannelSight] = {}
+
+    def judge(self, book: Book, seen_until: float, now: float) -> Iterator[Ruling]:
+        """Rulings on one queue's messages, from what was told up to `seen_until`."""
+        if book.facts and book.facts.kind == "stream":  # reading takes nothing out
+            yield from (Ruling(life) for life in list(book.pending.values())[:_RULINGS_MAX])
+            return
+        if book.gone_at is not None and book.gone_at + MARGIN_SECONDS < seen_until:
+            yield from self._gone(book, book.gone_at)
+            book.gone_at = None
+        while book.samples and book.samples[0].received + MARGIN_SECONDS < seen_until:
+            yield from self._counted(book, book.samples.popleft(), now)
+        if book.unacked and book.unsettled:
+            yield from self._hanging(book, *book.unacked[-1])
+
+    def after_restart(self, book: Book, ready: int | None, at: float, seen_until: float) -> Iterator[Ruling]:
+        """What a restart of the broker took along; `ready` is the queue's count after it, None where it is gone."""
+        durable = ready is not None and (book.facts is None or book.facts.durable)
+        waiting = [life for life in book.pending.values() if life.key not in book.blind]
+        surviving = sum(life.persistent for life in waiting) if durable else 0
+        served = book.delivered_at > seen_until - 5.0
+        for life in waiting:
+            if (durable and life.persistent) or (served and life.waiting_since > seen_until - _LAG_SECONDS):
+                continue
+            values = {"kept": "transient" if durable else "queue_not_durable"}
+            values |= {"ready": str(ready)} if ready is not None else {}
+            confidence = CERTAIN if ready is None or ready == surviving else LIKELY
+            fact = MessageFact("broker_restarted", values)
+            yield Ruling(life, Verdict.BROKER_RESTART, confidence, (fact,), seen_until, at, ends=True)
+
+    def _gone(self, book: Book, at: float) -> Iterator[Ruling]:
+        """The queue was deleted, or was never there."""
+        never = book.facts is None and not book.delivered_count and book.judged is None
+        for life in [life for life in book.pending.values() if life.waiting_since < at]:
+            if life.key in book.blind or (book.facts and book.facts.temporary):
+                yield Ruling(life)
+            elif never and not life.exchange:  # the default exchange names queues that do not exist, too
+                fact = MessageFact("no_such_queue", {"routing_key": life.routing_key})
+                yield Ruling(life, Verdict.UNROUTABLE, CERTAIN, (fact,), life.waiting_since, at, ends=True)
+            else:
+                fact = MessageFact("queue_deleted", {"queue": book.queue})
+                yield Ruling(life, Verdict.QUEUE_DELETED, CERTAIN, (fact,), at, at, ends=True)
+        book.samples.clear()
+        book.suspects = frozenset()
+
+    def _counted(self, book: Book, sample: QueueSample, now: float) -> Iterator[Ruling]:
+        before = sample.sent - MARGIN_SECONDS
+        if book.blind and sample.ready == 0:  # taken while nobody looked
+            yield from [Ruling(book.pending[key]) for key in list(book.blind) if key in book.pending]
+        sure = [life for life in book.pending.values() if life.waiting_since < before and life.key not in book.blind]
+        later = sum(1 for published, at in book.recent if published < before and at > sample.received + _LAG_SECONDS)
+        missing = len(sure) + later - sample.ready
+        gone: list[Life] = []
+        if missing > 0 and sure:
+            gone = _which(book, sample, sure, missing)
+            confirmed = [life for life in gone if life.key in book.suspects]
+            book.suspects_at = sample.sent if not book.suspects else book.suspects_at
+            for life in confirmed[:_RULINGS_MAX]:
+                yield from self._absent(book, life, sample, len(sure), now)
+        elif missing <= 0:
+            book.present_until = before
+        book.suspects = frozenset(life.key for life in gone)
+        if book.judged is None or (book.judged.consumers == 0) != (sample.consumers == 0):
+            book.idle_since = sample.sent
+        book.judged = sample
+        yield from self._standing(book, sample, missing, now)
+
+    def _absent(self, book: Book, life: Life, sample: QueueSample, sure: int, now: float) -> Iterator[Ruling]:
+        """Why a message is not where it should be; nothing where it may never have been there."""
+        facts, present = book.facts, life.waiting_since < book.present_until
+        if facts and (facts.delays or facts.forwards):
+            yield Ruling(life)
+            return
+        if not present and self._expects_facts:
+            real = self._surely_published(life)
+            if real is None and now < life.waiting_since + _CHANNEL_SECONDS:
+                return
+            if not real:
+                yield Ruling(life)
+                return
+        verdict, confidence = _reason(book, life, present, sure, now)
+        if not present and not self._expects_facts:
+            confidence = INFERRED
+        values = {"ready": str(sample.ready), "consumers": str(sample.consumers), "expected": str(sure)}
+        facts_found = [MessageFact("missing_in_queue", values)]
+        if life.waiting_since < book.newest_delivered:
+            facts_found.append(MessageFact("overtaken", {"queue": book.queue}))
+        yield Ruling(life, verdict, confidence, tuple(facts_found), sample.sent, book.suspects_at, ends=True)
+
+    def _surely_published(self, life: Life) -> bool | None:
+        """False: in a transaction, which may have been rolled back, or on a channel nobody knew; None: not yet known."""
+        channel = self.channels.get(life.channel)
+        if channel is None:
+            return None
+        if channel.transactional:
+            return False
+        told = max(channel.last_seen - life.waiting_since, life.waiting_since - channel.first_seen)
+        return True if channel.confirms or told > STALE_SECONDS else None
+
+    def _standing(self, book: Book, sample: QueueSample, missing: int, now: float) -> Iterator[Ruling]:
+        """Messages that wait longer than allowed in a queue that nobody serves."""
+        wait = self._bounds.wait_seconds(book.queue)
+        if not sample.ready or (book.facts and book.facts.delays):
+            return
+        served_at = max(book.delivered_at, book.idle_since)
+        if sample.consumers and now - served_at < wait:
+            return
+        all_there = sample.ready >= len(book.pending) - sum(1 for _ in book.newer(sample.sent - MARGIN_SECONDS))
+        values = {"ready": str(sample.ready), "consumers": str(sample.consumers)}
+        for life in list(book.pending.values())[:_RULINGS_MAX]:
+            if now - life.waiting_since < wait:
+                break
+            if life.key in book.suspects or (life.key in book.blind and not all_there) or missing > 0:
+                continue
+            if life.finding is None:
+                known_at = max(life.waiting_since + wait, book.idle_since)
+                confidence = LIKELY if sample.consumers else CERTAIN
+                fact = MessageFact("queue_depth", values)
+                yield Ruling(life, Verdict.STUCK_IN_QUEUE, confidence, (fact,), life.waiting_since, known_at)
+
+    def _hanging(self, book: Book, at: float, unacked: int) -> Iterator[Ruling]:
+        """Delivered messages: all settled where none is unacked; hanging where the old ones must be the unacked ones."""
+        if at == book.unacked_judged:
+            return
+        book.unacked_judged = at
+        fresh = at - STALE_SECONDS
+        if unacked == 0:
+            for life in [life for life in book.unsettled.values() if (life.delivered_at or at) < fresh]:
+                yield Ruling(life, settled_at=at, why="none_unacked")
+            return
+        limit = max(self._bounds.unacked_seconds(book.queue), STALE_SECONDS)
+        old = [life for life in book.unsettled.values() if (life.delivered_at or at) < at - limit]
+        young = len(book.unsettled) - len(old) + sum(1 for settled_at in book.followed if settled_at > fresh)
+        if not old or unacked - young < len(old):
+            return
+        fact = MessageFact("unacked", {"unacked": str(unacked), "consumer": old[0].consumer})
+        for life in old:
+            if life.finding is None:
+                since = life.delivered_at or at
+                known_at = max(since + limit, at - 1.0)
+                yield Ruling(life, Verdict.UNACKED, CERTAIN, (fact,), since, known_at)
+
+
+def _which(book: Book, sample: QueueSample, sure: list[Life], missing: int) -> list[Life]:
+    """Which messages are the missing ones, as far as that can be told; `sure` must be in the queue, oldest first."""
+    if sample.ready == 0:
+        return sure
+    facts = book.facts
+    full = bool(facts and facts.length_max is not None and sample.ready >= facts.length_max)
+    if full and facts and facts.rejects and sample.consumers == 0:
+        return sure[-missing:]
+    if full and facts and not facts.rejects and not facts.priorities:
+        return sure[:missing]
+    found: dict[str, Life] = {}
+    if facts is None or not facts.priorities:
+        overtaken = [life for life in sure if life.waiting_since < book.newest_delivered]
+        if len(overtaken) <= missing:
+            found |= {life.key: life for life in overtaken}
+        present = [life for life in sure if life.waiting_since < book.present_until]
+        dropped = missing - (len(sure) - len(present))  # the others may never have been there
+        found |= {life.key: life for life in present[: max(0, dropped)]}
+    return list(found.values())
+
+
+def _reason(book: Book, life: Life, present: bool, sure: int, now: float) -> tuple[Verdict, float]:
+    facts = book.facts or QueueFacts(book.queue)
+    if facts.rejects and not present:
+        return Verdict.OVERFLOW_REJECTED, LIKELY
+    lifetimes = [seconds for seconds in (facts.ttl_seconds, life.expires_seconds) if seconds is not None]
+    if lifetimes and now - life.waiting_since > min(lifetimes):
+        return Verdict.EXPIRED, LIKELY
+    if facts.length_max is not None and not facts.rejects and sure > facts.length_max:
+        return Verdict.MAXLEN, LIKELY
+    if facts.dead_letter_exchange and not facts.ours and _grew(book, life.waiting_since):
+        return Verdict.DEAD_LETTERED, INFERRED
+    return Verdict.REMOVED, LIKELY
+
+
+def _grew(book: Book, since: float) -> bool:
+    """Whether the queue that takes this one's dead letters has more messages than before the message was sent."""
+    earlier = [ready for at, ready in book.parked if at <= since]
+    return bool(earlier and book.parked and book.parked[-1][1] > earlier[-1])

@@ -1,0 +1,139 @@
+"""What the firehose and the dead-letter queue tell, as values: headers and mapped fields only. The body ends here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .identity import Death, Identity, first_address, read_deaths, trace_context
+from .mapping import MessageMapping, Said
+
+OWN = "ordertrace."
+
+
+@dataclass(frozen=True, slots=True)
+class TapRecord:
+    """One message, published to or delivered from the broker; `at` in seconds since 1970, when it was read.
+
+    `queues` are those that took it (published) or the one it came from (delivered); `peer` is the system at the other
+    end, or its broker user; `repeated` marks a record that may have been read before.
+    """
+
+    kind: Literal["published", "delivered"]
+    at: float
+    key: str
+    message_id: str
+    exchange: str
+    routing_key: str
+    queues: tuple[str, ...]
+    order_id: str
+    status: str
+    user: str
+    peer: str
+    channel: str
+    redelivered: bool
+    persistent: bool
+    expiration_seconds: float | None
+    trace_id: str
+    span_id: str
+    deaths: tuple[Death, ...]
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that the broker took out of `queue`; `count` is how often that has happened to it there."""
+
+    at: float
+    key: str
+    message_id: str
+    exchange: str
+    routing_key: str
+    queue: str
+    reason: str
+    count: int
+    order_id: str
+    status: str
+    trace_id: str
+    span_id: str
+
+
+class RecordReader:
+    """Reads what one broker's sources give."""
+
+    def __init__(self, mapping: MessageMapping, identity: Identity, user: str) -> None:
+        self._mapping = mapping
+        self._identity = identity
+        self._user = user
+
+    def is_own(self, routing_key: str, user: str) -> bool:
+        """Whether a trace message is about our own traffic."""
+        return user == self._user or routing_key.startswith((f"publish.{OWN}", f"deliver.{OWN}"))
+
+    def read_trace(
+        self, routing_key: str, trace: Mapping[str, Any], body: bytes, at: float, repeated: bool, peer: str
+    ) -> TapRecord | None:
+        """One trace message; None for one that is about no message or not formed as the broker forms it."""
+        kind, _, place = routing_key.partition(".")
+        keys, properties = trace.get("routing_keys"), trace.get("properties")
+        if kind not in ("publish", "deliver") or not isinstance(keys, list) or not isinstance(properties, dict):
+            return None
+        headers = properties.get("headers") or {}
+        deaths = read_deaths(headers) if "x-death" in headers else ()
+        exchange, first_key = str(trace.get("exchange_name", "")), str(keys[0]) if keys else ""
+        address = first_address(deaths, headers) or (exchange, first_key)
+        order_id, status = self._mapping.read(Said(address[0], [*keys, address[1]], properties, headers, body))
+        trace_id, span_id = trace_context(headers)
+        queues = tuple(map(str, trace.get("routed_queues") or ())) if kind == "publish" else (place,)
+        return TapRecord(
+            kind="published" if kind == "publish" else "delivered",
+            at=at,
+            key=self._identity.key_of(*address, properties, headers, body, order_id),
+            message_id=self._mapping.mask(str(properties.get("message_id", ""))),
+            exchange=exchange,
+            routing_key=first_key,
+            queues=tuple(queue for queue in queues if not queue.startswith(OWN)),
+            order_id=order_id,
+            status=status,
+            user=str(trace.get("user", "")),
+            peer=peer,
+            channel=f"{trace.get('connection', '')} ({trace.get('channel', 0)})",
+            redelivered=bool(trace.get("redelivered")),
+            persistent=properties.get("delivery_mode") == 2,
+            expiration_seconds=_seconds(properties.get("expiration")),
+            trace_id=trace_id,
+            span_id=span_id,
+            deaths=deaths,
+            repeated=repeated,
+        )
+
+    def read_dead_letter(
+        self, properties: Mapping[str, Any], headers: Mapping[str, Any], body: bytes, at: float
+    ) -> DeadLetter | None:
+        """One message of the dead-letter queue; None for one that did not die."""
+        deaths = read_deaths(headers)
+        address = first_address(deaths, headers)
+        if address is None:
+            return None
+        newest = deaths[0]
+        order_id, status = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
+        trace_id, span_id = trace_context(headers)
+        return DeadLetter(
+            at=at,
+            key=self._identity.key_of(*address, properties, headers, body, order_id),
+            message_id=self._mapping.mask(str(properties.get("message_id") or "")),
+            exchange=address[0],
+            routing_key=address[1],
+            queue=newest.queue,
+            reason=newest.reason,
+            count=newest.count,
+            order_id=order_id,
+            status=status,
+            trace_id=trace_id,
+            span_id=span_id,
+        )
+
+
+def _seconds(expiration: Any) -> float | None:
+    return int(expiration) / 1000 if isinstance(expiration, str) and expiration.isdigit() else None
