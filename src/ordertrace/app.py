@@ -1,10 +1,11 @@
 """Read this first: every part is built here by hand, started in this order and stopped in reverse.
 
     receivers  →  intake (journal, groups)  →  store  →  joiner  →  order events
-                                                              ↓ told of
-    pages, API  ←  order reader  ←  store  ←  findings  ←  sweeper
+                                                              ↓ told of        ↑
+    pages, API  ←  order reader  ←  store  ←  findings  ←  sweeper  ←  broker watches
 
-Shutting down: receivers stop taking requests, the intake drains into the store, the sweeper ends, the store closes.
+Shutting down: receivers stop taking requests, the watches write what they have, the intake drains into the store, the
+sweeper ends, the store closes.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from .orders.clock import EventClock
 from .orders.flow import build_flow
 from .orders.reader import OrderReader
 from .orders.sweeper import Sweeper
+from .rabbit.watch import BrokerWatches
 from .receivers.otlp_grpc import OtlpGrpcReceiver
 from .receivers.otlp_http import OtlpHttpReceiver
 from .settings import Settings
 from .store.joiner import Joiner
+from .store.messages import MessageStore
 from .store.store import Store, open_store
 from .web.app import build_fallback, build_web
 
@@ -47,6 +50,7 @@ class Server:
     intake: Intake
     reader: OrderReader
     sweeper: Sweeper
+    brokers: BrokerWatches
 
 
 @asynccontextmanager
@@ -56,11 +60,14 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     clock = EventClock(settings.sweep.lag_max)
     async with AsyncExitStack() as parts:
         store = await parts.enter_async_context(open_store(settings, metrics))
-        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep)
+        messages = MessageStore(store) if settings.broker else None
+        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
         await sweeper.start()
         await parts.enter_async_context(_running(sweeper))
         intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper))
-        reader = OrderReader(store, flow, clock)
+        brokers = BrokerWatches(settings, store, metrics, sweeper.tell, sweeper.review)
+        await parts.enter_async_context(brokers)
+        reader = OrderReader(store, flow, clock, messages)
         grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
         addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address}
@@ -70,7 +77,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         web = await parts.enter_async_context(
             HttpListener(application, settings.listen.web, settings.listen.connections_max)
         )
-        yield Server(f"http://{web.address}", grpc.address, http.address, intake, reader, sweeper)
+        yield Server(f"http://{web.address}", grpc.address, http.address, intake, reader, sweeper, brokers)
 
 
 async def run(settings: Settings) -> None:
