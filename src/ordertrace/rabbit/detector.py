@@ -29,6 +29,7 @@ _CHANNELS_KEPT_SECONDS = 60.0
 _REPLY_TO = "amq.rabbitmq.reply-to"
 _AFTER_DEATH = frozenset(_REASONS.values()) | {Verdict.DEAD_LETTERED}
 _FOLLOW_UPS_MAX = 20_000
+_BOOKS_MAX = 10_000
 
 
 class Settled:
@@ -174,6 +175,7 @@ class Detector:
             elif life.finding and life.published >= 1 and life.published + 1 > max(life.delivered, life.dead_waiting):
                 life.reborn = True
             _take_over(life, record)
+            life.ahead = len(book.pending)
             book.published_count += 1
             self._pending_count += 1
             book.place(life)
@@ -352,19 +354,24 @@ class Detector:
         if self._pending_count > limits.in_flight_max:
             self._pending_count = self._forget("pending", limits.in_flight_max)
         if len(self._by_order) >= _FOLLOW_UPS_MAX:
-            self._by_order.clear()
+            for oldest in list(self._by_order)[: _FOLLOW_UPS_MAX // 2]:
+                del self._by_order[oldest]
             self.limits_hit["message_follow_ups"] += 1
+        if len(self.books) > _BOOKS_MAX:
+            self.limits_hit["message_queues"] += 1
+            self.books = {name: book for name, book in self.books.items() if book.pending or book.unsettled}
 
     def _forget(self, which: str, limit: int) -> int:
+        """Keeps nine tenths of what is allowed, taking from the fullest queues first; returns how many there are."""
         books = sorted(self.books.values(), key=lambda book: -len(getattr(book, which)))
         total = sum(len(getattr(book, which)) for book in books)
-        for book in books:
+        surplus = total - limit * 9 // 10 if total > limit else 0
+        for book in books if surplus else ():
             lives: dict[str, Life] = getattr(book, which)
-            for life in list(lives.values())[: max(0, min(len(lives), total - limit * 9 // 10))]:
-                if total > limit:
-                    self.limits_hit[f"messages_{which}"] += 1
-                    total -= 1
-                    book.end(life)
+            for life in list(lives.values())[:surplus]:
+                self.limits_hit[f"messages_{which}"] += 1
+                total, surplus = total - 1, surplus - 1
+                book.end(life)
         return total
 
 

@@ -125,7 +125,7 @@ class Judge:
             yield Ruling(life)
             return
         if not present and self._expects_facts:
-            real = self._surely_published(life)
+            real = _was_refused(facts, life) or self._surely_published(life)
             if real is None and now < life.waiting_since + _CHANNEL_SECONDS:
                 return
             if not real:
@@ -192,6 +192,12 @@ class Judge:
                 since = life.delivered_at or at
                 known_at = max(since + limit, at - 1.0)
                 yield Ruling(life, Verdict.UNACKED, CERTAIN, (fact,), since, known_at)
+
+
+def _was_refused(facts: QueueFacts | None, life: Life) -> bool | None:
+    """Whether the queue was full when the message came, and refuses what comes then; None: not known."""
+    full = facts and facts.rejects and facts.length_max is not None and life.ahead >= facts.length_max
+    return True if full else None
 
 
 def _which(book: Book, sample: QueueSample, sure: list[Life], missing: int) -> list[Life]:

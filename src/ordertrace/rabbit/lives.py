@@ -69,6 +69,7 @@ class Life:
     published_at: float | None = None
     waiting_since: float = 0.0
     published: int = 0
+    ahead: int = 0  # how many waited in the queue when it was published
     delivered_at: float | None = None
     delivered: int = 0
     consumer: str = ""

@@ -37,7 +37,7 @@ from .queues import QueueCounter, QueueLists
 from .session import SOURCES, Sources
 from .tap import Tap
 from .tap_record import DeadLetter, RecordReader, TapRecord
-from .writer import MessageWriter, Tell
+from .writer import MessageWriter, Review, Tell
 
 _log = structlog.get_logger(__name__)
 _TICK_SECONDS = 0.2
@@ -337,11 +337,15 @@ class BrokerWatch:
 class BrokerWatches:
     """The watches of all configured brokers, in the background: an unreachable broker does not delay the start."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics, tell: Tell) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, metrics: Metrics, tell: Tell, review: Review | None = None
+    ) -> None:
+        """`tell` is given the times of insertion of facts about orders, `review` the orders with new or cleared verdicts."""
         self._settings = settings
         self._store = store
         self._metrics = metrics
         self._tell = tell
+        self._review = review
         self._parts = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.watches: tuple[BrokerWatch, ...] = ()
@@ -377,7 +381,7 @@ class BrokerWatches:
         mapping = MessageMapping(broker.message, self._settings.privacy.patterns)
         reader = RecordReader(mapping, Identity(secret), user_of(broker))
         management = await self._parts.enter_async_context(Management(broker)) if broker.management else None
-        writer = MessageWriter(broker.name, flow, self._store, self._metrics, self._tell)
+        writer = MessageWriter(broker.name, flow, self._store, self._metrics, self._tell, self._review)
         peers = Peers(self._settings.system)
         return BrokerWatch(broker, reader, peers, management, self._store, writer, self._metrics)
 

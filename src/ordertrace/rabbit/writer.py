@@ -6,7 +6,7 @@ Bounded by what may be unacknowledged at the broker: nothing is acknowledged the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from ..metrics import Metrics
@@ -19,6 +19,7 @@ from .lives import Life
 from .tap_record import DeadLetter, TapRecord
 
 Tell = Callable[[Sequence[datetime]], None]
+Review = Callable[[Iterable[str]], None]
 
 _FACT_COLUMNS = (
     "order_id", "at", "event_id", "system", "kind", "span_kind", "name", "status", "rank", "trace_id", "span_id",
@@ -30,7 +31,9 @@ _FACT_CONFIDENCE = 0.95
 class MessageWriter:
     """Rows of one broker on their way into the store."""
 
-    def __init__(self, broker: str, flow: Flow, store: Store, metrics: Metrics, tell: Tell) -> None:
+    def __init__(
+        self, broker: str, flow: Flow, store: Store, metrics: Metrics, tell: Tell, review: Review | None
+    ) -> None:
         self._broker = broker
         self._flow = flow
         self._systems = {system.name for system in flow.systems}
@@ -38,6 +41,7 @@ class MessageWriter:
         self._messages = MessageStore(store)
         self._metrics = metrics
         self._tell = tell
+        self._review = review
         self._events: list[Row] = []
         self._facts: list[Row] = []
         self._findings: list[MessageFinding] = []
@@ -111,8 +115,10 @@ class MessageWriter:
         if facts:
             await self._store.insert("told_events", _FACT_COLUMNS, [(*row, inserted_at) for row in facts])
         del self._findings[: len(findings)], self._facts[: len(facts)]
-        if facts or any(finding.order_id for finding in findings):
+        if facts:
             self._tell([inserted_at])
+        if self._review and (orders := {finding.order_id for finding in findings if finding.order_id}):
+            self._review(orders)
 
     def _publisher(self, record: TapRecord) -> tuple[str, str]:
         """(system, status): the status only where no instrumented service tells it: of closed systems."""
