@@ -136,6 +136,11 @@ def test_systems_that_disagree_too_long_are_named() -> None:
     assert order.diagnosis.since == at(180)
 
 
+def test_a_closed_system_that_tells_only_its_own_statuses_is_not_behind() -> None:
+    events = [*whole_life()[:7], told("mes", "PRICE_CALCULATED", 119)]
+    assert judged(events, 600).state is OrderState.OPEN
+
+
 def test_a_system_never_heard_of_is_not_behind() -> None:
     order = judged([event for event in whole_life()[:5] if event.system == "shop"], 600)
     assert order.state is OrderState.OPEN

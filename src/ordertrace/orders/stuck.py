@@ -55,13 +55,13 @@ def find_mismatch(
     """Two systems that have disagreed for longer than the flow's grace; the one furthest behind is named.
 
     A system that never showed a status is not behind: not observed is not disagreement. Systems that do not follow
-    others' statuses cannot be behind.
+    others' statuses cannot be behind; neither can closed ones, which show nothing but what they bring about themselves.
     """
     known = {name: view for name, view in views.items() if flow.rank(view.status)}
     if len(known) < 2:
         return None
     ahead = max(known, key=lambda name: (flow.rank(known[name].status), not known[name].inferred, name))
-    followers = [name for name in known if flow.system(name).follows and not known[name].inferred]
+    followers = [name for name in known if flow.system(name).follows and not flow.system(name).closed]
     behind = min(followers, key=lambda name: (flow.rank(known[name].status), name), default=ahead)
     missed = [time for status, time in reached.items() if flow.rank(status) > flow.rank(known[behind].status)]
     if not missed or now - min(missed) <= flow.mismatch_grace:
