@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from pydantic import SecretStr
 
-from alexandrite.broker import BrokerError, RabbitNode
+from alexandrite.broker import BrokerError, RabbitNode, prepare_watch
 from alexandrite.plan import PlanError, parse_faults
+from alexandrite.rights import VHOST, WatchAddresses, company_url
 
 from ..errors import Unavailable
 from ..listening import split_address
-from ..settings import Settings
+from ..settings import BrokerSettings, Settings
 from ..telemetry import set_up_logging
 from .serve import where_to_look
 from .shared import run_until_stopped, settings_of
@@ -71,9 +73,9 @@ def demo(seed: int, orders_per_minute: float, faults: str, speed: float, directo
         settings = _settings(directory, keep)
         set_up_logging(settings.logs.format, settings.logs.level)
         refuse_taken_ports(settings)
-        with _broker(settings, directory) as amqp_url:
+        with _broker(settings, directory) as (amqp_url, watch):
             company = Company(amqp_url, seed, orders_per_minute, faults, speed, directory / "truth.jsonl")
-            run_until_stopped(_run(settings, company))
+            run_until_stopped(_run(_watching(settings, watch), company))
 
 
 async def _run(settings: Settings, company: Company) -> None:
@@ -125,23 +127,35 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @contextmanager
-def _broker(settings: Settings, directory: Path) -> Iterator[str]:
-    """The URL of a RabbitMQ: the one of ORDERTRACE_AMQP_URL, or a private node for as long as this is entered."""
+def _broker(settings: Settings, directory: Path) -> Iterator[tuple[str, WatchAddresses | None]]:
+    """The URL of a RabbitMQ for the company, and where to watch it: the one of ORDERTRACE_AMQP_URL, which is watched only
+    if settings say how, or a private node with all that a watch needs, for as long as this is entered.
+    """
     if url := os.environ.get("ORDERTRACE_AMQP_URL"):
-        yield url
+        yield url, None
         return
     click.echo(say(settings.company.language, "Starting RabbitMQ …"), err=True)
     place = directory / "rabbitmq"
     shutil.rmtree(place, ignore_errors=True)  # nodes are named by their port: an old one's queues serve nobody
     node = None
     try:
-        node = RabbitNode(place)
-        yield node.start().url
-    except BrokerError as error:
+        node = RabbitNode(place, plugins=True, trace_vhosts=(VHOST,))
+        node.start()
+        yield company_url(node), prepare_watch(node)
+    except (BrokerError, OSError) as error:
         raise Unavailable(str(error)) from None
     finally:
         if node:
             node.stop()
+
+
+def _watching(settings: Settings, watch: WatchAddresses | None) -> Settings:
+    """The settings with these addresses in place of those of the example's broker."""
+    if watch is None:
+        return settings
+    broker = settings.broker[0] if settings.broker else BrokerSettings(name="main", url=SecretStr(watch.url))
+    here = broker.model_copy(update={"url": SecretStr(watch.url), "management": watch.management})
+    return settings.model_copy(update={"broker": (here,)})
 
 
 @contextmanager
