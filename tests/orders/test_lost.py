@@ -89,6 +89,13 @@ def test_the_error_is_the_cause_of_the_rejected_message() -> None:
     assert order.diagnosis.kind is DiagnosisKind.PROCESSING_ERROR
 
 
+def test_an_error_seen_before_the_tap_told_of_the_message_is_the_cause_too() -> None:
+    events = [*APPROVED, failed("mes", "order.x process", 179.5)]
+    order = judged(191, lost(Verdict.REJECTED), events=events)
+    assert order.diagnosis
+    assert order.diagnosis.kind is DiagnosisKind.PROCESSING_ERROR
+
+
 def test_status_without_message_was_never_published() -> None:
     assert judged(1799).state is OrderState.OPEN
     order = judged(1800)
@@ -100,6 +107,12 @@ def test_message_taken_without_effect() -> None:
     order = judged(1800, life(delivered_at=at(181), settled_at=at(182), consumer="mes", state=MessageState.SETTLED))
     assert order.diagnosis
     assert (order.diagnosis.kind, order.diagnosis.system) == (DiagnosisKind.NO_EFFECT, "mes")
+
+
+def test_message_taken_and_held_is_stuck() -> None:
+    order = judged(1800, life(delivered_at=at(181), consumer="mes", state=MessageState.DELIVERED))
+    assert order.diagnosis
+    assert (order.diagnosis.kind, order.diagnosis.facts["verdict"]) == (DiagnosisKind.MESSAGE_STUCK, "unacked")
 
 
 @pytest.mark.parametrize(

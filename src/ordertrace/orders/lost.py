@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..model.flow import Flow
-from ..model.message import STUCK, MessageLife, MessageState, WatchGap
+from ..model.message import STUCK, MessageLife, MessageState, Verdict, WatchGap
 from ..model.order import Diagnosis, DiagnosisKind, OrderEvent, StatusView
 
 # A message about a status may leave a moment before the span that shows the status begins; clocks differ, too.
@@ -55,6 +55,13 @@ def find_harmed(place: Place, watched: Watched) -> MessageLife | None:
     return max(harmful, key=lambda life: (life.confidence, life.key, life.queue), default=None)
 
 
+def errors_behind(harmed: MessageLife, place: Place, errors: Sequence[OrderEvent]) -> list[OrderEvent]:
+    """Errors of the receiver of a harmed message since it was sent: they are why the message ended as it did."""
+    sent = harmed.published_at or place.since
+    receiver = harmed.consumer or place.waits_for
+    return [event for event in errors if event.system == receiver and event.at >= sent - _BEFORE]
+
+
 def diagnose_message(life: MessageLife, place: Place, events: Sequence[OrderEvent]) -> Diagnosis:
     """A lost or stuck message as the reason why an order does not move."""
     assert life.verdict is not None
@@ -73,7 +80,7 @@ def diagnose_message(life: MessageLife, place: Place, events: Sequence[OrderEven
 def diagnose_silence(
     place: Place, events: Sequence[OrderEvent], watched: Watched, flow: Flow, now: datetime
 ) -> Diagnosis | None:
-    """Why nothing follows a status whose deadline has passed: its message was never sent, or was taken without effect.
+    """Why nothing follows a status whose deadline has passed: its message was never sent, is held, or was without effect.
 
     None where that cannot be known: no watch, a blind one, or the next system is the one that has the status already.
     """
@@ -95,9 +102,15 @@ def diagnose_silence(
     if not taken or _has_taken_over(place, flow):
         return None
     life = taken[-1]
-    since = life.settled_at or life.delivered_at or place.since
+    if not life.settled_at:
+        facts = _facts(life, place) | {"verdict": Verdict.UNACKED.value}
+        since = life.delivered_at or place.since
+        return Diagnosis(
+            DiagnosisKind.MESSAGE_STUCK, since, place.waits_for, 0.6, _evidence(life, place, events), facts
+        )
+    facts = _facts(life, place)
     return Diagnosis(
-        DiagnosisKind.NO_EFFECT, since, place.waits_for, 0.8, _evidence(life, place, events), _facts(life, place)
+        DiagnosisKind.NO_EFFECT, life.settled_at, place.waits_for, 0.8, _evidence(life, place, events), facts
     )
 
 

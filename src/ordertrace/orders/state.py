@@ -12,7 +12,7 @@ from datetime import datetime
 from ..model.flow import Flow
 from ..model.order import Diagnosis, NextStep, Order, OrderEvent, OrderState, StatusView
 from .diagnosis import diagnose_error, diagnose_mismatch, diagnose_slowness, lasting_errors, unresolved_errors
-from .lost import NOT_WATCHED, Place, Watched, diagnose_message, diagnose_silence, find_harmed
+from .lost import NOT_WATCHED, Place, Watched, diagnose_message, diagnose_silence, errors_behind, find_harmed
 from .stuck import Deadline, deadline_of, find_mismatch, next_step
 from .timeline import build_views, end_of, furthest, reached_at
 
@@ -82,6 +82,8 @@ def judge(
     errors = unresolved_errors(events, flow)
     place = Place(standing.status, standing.since, standing.system, standing.views)
     harmed = find_harmed(place, watched)
+    if harmed and not errors:
+        errors = tuple(errors_behind(harmed, place, lasting_errors(events)))
     if errors and (harmed or any(now - end_of(event) >= flow.error_grace for event in errors)):
         return OrderState.FAILED, diagnose_error(errors, events, flow)
     if harmed:
