@@ -114,17 +114,18 @@ class Bus:
         return Reading(queue, await queue.consume(on_message))
 
     async def take_one(self, queue_name: str) -> None:
-        """Takes one message out of the queue and forgets it."""
-        queue = await self._channel.get_queue(queue_name, ensure=False)
+        """Takes one message out of the queue and forgets it; what was published unconfirmed has come to its queue before."""
+        queue = await (await self._get_unconfirmed()).get_queue(queue_name, ensure=False)
         await queue.get(no_ack=True, fail=False)
 
     async def _publish_unconfirmed(self, message: aio_pika.Message, key: str) -> None:
-        """Returns when the queues have the message or have refused it: a channel's requests are worked off in order."""
+        exchange = await (await self._get_unconfirmed()).get_exchange(EXCHANGE, ensure=False)
+        await exchange.publish(message, key)
+
+    async def _get_unconfirmed(self) -> AbstractChannel:
         if self._unconfirmed is None:
             self._unconfirmed = await self._connection.channel(publisher_confirms=False)
-        exchange = await self._unconfirmed.get_exchange(EXCHANGE, ensure=False)
-        await exchange.publish(message, key)
-        await self._unconfirmed.declare_queue(lane_queue(key.rpartition(".")[2]), passive=True)
+        return self._unconfirmed
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ A table; who does the harm is written in `sending` (publishers), `mes` (the read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 SUBMITTED, APPROVED, SHIPPED = "SUBMITTED", "MANUFACTURING_APPROVED", "SHIPPED"
@@ -82,7 +82,7 @@ def lane_queue(lane: str) -> str:
     return f"{_LANE}{lane}"
 
 
-def lanes_for(faults: Mapping[str, float]) -> tuple[str, ...]:
+def lanes_for(faults: Collection[str]) -> tuple[str, ...]:
     """The lanes that these faults need."""
     return tuple(lane for lane in LANES if lane in faults or (lane == "expired_ttl" and "expired" in faults))
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .harm import HARMS, NEEDS_OWN_BROKER, facts_when_done, publisher_of, struck_status
+from .harm import HARMS, LOST, NEEDS_OWN_BROKER, facts_when_done, publisher_of, struck_status
 
 FLOW = (
     "INITIATED", "SUBMITTED", "PRICE_CALCULATED", "MANUFACTURING_APPROVED", "MANUFACTURING_STARTED",
@@ -216,9 +216,9 @@ def expect(plan: OrderPlan) -> Expected:
 
 
 def _expect_harm(fault: str, where: str) -> Expected:
-    """Where nothing came to a queue the publisher is to look at, else the reader, which is the MES."""
+    """What is lost or was never sent is for its publisher to send again; what stands still is with the reader, the MES."""
     status = struck_status(fault, where)
-    system = publisher_of(status) if HARMS[fault].by == "publisher" else "mes"
+    system = publisher_of(status) if HARMS[fault].kind in (LOST, "never_published") else "mes"
     return _expected("stuck", status, HARMS[fault].kind, system, *facts_when_done(fault, where))
 
 
