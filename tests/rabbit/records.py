@@ -19,7 +19,7 @@ SETTINGS = BrokerSettings(
     name="main",
     url=SecretStr("amqp://ordertrace@127.0.0.1/"),
     queue=(
-        BrokerQueueSettings(name="quick.*", wait="2s"),  # type: ignore[arg-type]
+        BrokerQueueSettings(name="quick.*", wait="2s"),
         BrokerQueueSettings(name="latest.*", mute=("maxlen",)),
     ),
     exchange=(BrokerExchangeSettings(name="nobody.*"),),
