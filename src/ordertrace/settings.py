@@ -242,11 +242,14 @@ class PrivacySettings(Section):
 
 
 class JournalSettings(Section):
-    """Groups of requests on their way into the store; whichever bound is reached first closes a group."""
+    """Groups of requests on their way into the store; whichever bound is reached first closes a group.
+
+    While the store is busy only the bounds on spans and bytes count.
+    """
 
     directory: str = ""  # empty: beside the embedded store
-    group_spans_max: int = Field(25_000, ge=1)
-    group_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
+    group_spans_max: int = Field(50_000, ge=1)
+    group_bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
     group_age_max: Duration = timedelta(milliseconds=500)
     queued_bytes_max: int = Field(192 * 1024 * 1024, ge=1024 * 1024)
 

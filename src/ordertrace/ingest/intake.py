@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
 _GROUPS_JOINED_MAX = 16  # at once
 _DRAIN_SECONDS = 30.0
-_CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may seem to ring before its time
+_CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may ring before its time
 
 _log = structlog.get_logger(__name__)
 
@@ -80,7 +81,7 @@ class Intake:
         self._stored: asyncio.Queue[Segment | asyncio.Future[None]] = asyncio.Queue(_UNJOINED_MAX)
         self._flushes: list[asyncio.Future[None]] = []
         self._queued_bytes = 0
-        self._room = asyncio.Condition()
+        self._unstored = 0  # groups handed over and not in the store yet
         self._problems: dict[str, str] = {"intake": "the intake has not started"}
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +93,7 @@ class Intake:
         self._journal = Journal(Path(self._bounds.directory) if self._bounds.directory else directory / "journal", ring)
         for path in self._journal.prepare():
             self._closed.put_nowait(path)
+        self._timer = asyncio.get_running_loop().call_later(0, self._wake.set)
         self._writer = SpanWriter(await asyncio.to_thread(self._store.connect), self._settings, self._metrics)
         self._tasks = [
             asyncio.create_task(self._journaling(), name="journal"),
@@ -187,24 +189,15 @@ class Intake:
     # Journal
 
     async def _journaling(self) -> None:
-        loop = asyncio.get_running_loop()
-        timer: asyncio.TimerHandle | None = None
         while True:
             await self._wake.wait()
             self._wake.clear()
             while batch := self._next_batch():
                 await self._journal_batch(batch)
-                segment = self._journal.segment
-                if segment and self._is_full(segment):
+                if (segment := self._journal.segment) and self._is_full(segment):
                     self._hand_over()
-                elif segment and timer is None:
-                    timer = loop.call_later(self._bounds.group_age_max.total_seconds(), self._wake.set)
             flushes, self._flushes = self._flushes, []
-            due = timer is not None and timer.when() <= loop.time() + _CLOCK_GRAIN_SECONDS
-            if due or flushes:
-                if timer:
-                    timer.cancel()
-                timer = None
+            if flushes or self._is_due():
                 self._hand_over()
             for done in flushes:
                 self._closed.put_nowait(done)
@@ -244,9 +237,24 @@ class Intake:
     def _is_full(self, segment: Segment) -> bool:
         return segment.spans >= self._bounds.group_spans_max or segment.size >= self._bounds.group_bytes_max
 
+    def _is_due(self) -> bool:
+        """Whether the open group is old enough; if not yet, looks again when it is.
+
+        While the store is busy a group goes on growing, however old: fewer and larger ones cost less.
+        """
+        segment = self._journal.segment
+        if segment is None or self._unstored:
+            return False
+        left = segment.opened + self._bounds.group_age_max.total_seconds() - time.monotonic()
+        if left > 0:
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(left + _CLOCK_GRAIN_SECONDS, self._wake.set)
+        return left <= 0
+
     def _hand_over(self) -> None:
         if segment := self._journal.close_segment():
             self._metrics.group_spans.observe(segment.spans)
+            self._unstored += 1
             self._closed.put_nowait(segment)
 
     # Store
@@ -259,11 +267,14 @@ class Intake:
                 segment = await self._left_behind(item)
                 if segment is None:
                     continue
+                self._unstored += 1
                 item = segment
             if isinstance(item, Segment):
                 await self._persist("store", loop.run_in_executor, self._store_thread, self._write, item)
                 self._count_queued(-item.size)
                 self._metrics.spans_stored.inc(item.spans)
+                self._unstored -= 1
+                self._wake.set()
             await self._stored.put(item)
 
     async def _left_behind(self, path: Path) -> Segment | None:

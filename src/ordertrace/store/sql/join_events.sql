@@ -46,7 +46,7 @@ LEFT JOIN
     FROM trace_orders
     WHERE trace_id IN (SELECT TraceId FROM otel_traces WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId = '')
     GROUP BY trace_id
-    HAVING uniqExact(trace_orders.order_id) = 1
+    HAVING min(trace_orders.order_id) = max(trace_orders.order_id)
 ) AS joined ON joined.trace_id = otel_traces.TraceId
 WHERE inserted_at IN ({groups:Array(DateTime64(3))})
     AND (OrderStatus != '' OR StatusCode = 'Error' OR SpanKind IN ('Server', 'Producer', 'Consumer') OR SpanKind = 'Client')

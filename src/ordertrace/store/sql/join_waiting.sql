@@ -9,6 +9,6 @@ INNER JOIN
     FROM trace_orders
     WHERE trace_id IN (SELECT TraceId FROM otel_traces WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '')
     GROUP BY trace_id
-    HAVING uniqExact(trace_orders.order_id) = 1
+    HAVING min(trace_orders.order_id) = max(trace_orders.order_id)
 ) AS named USING (trace_id)
 WHERE trace_id IN (SELECT TraceId FROM otel_traces WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '')

@@ -40,7 +40,7 @@ CREATE TABLE waiting_events AS order_events
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (trace_id, at, event_id)
 TTL toDateTime(inserted_at) + toIntervalDay(2)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Facts on their way: with an order they become order_events, without one they wait for their trace to name it.
 CREATE TABLE told_events AS order_events ENGINE = Null;
@@ -49,7 +49,7 @@ CREATE MATERIALIZED VIEW told_to_order_events TO order_events AS SELECT * FROM t
 
 CREATE MATERIALIZED VIEW told_to_waiting_events TO waiting_events AS SELECT * FROM told_events WHERE order_id = '';
 
--- Which order a trace works for. A trace may serve several.
+-- Which order a trace works for. A trace may serve several. Looked up by many single traces: small granules.
 CREATE TABLE trace_orders
 (
     trace_id String CODEC(ZSTD(1)),
@@ -60,7 +60,7 @@ CREATE TABLE trace_orders
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (trace_id, order_id)
 TTL toDateTime(inserted_at) + toIntervalDay(180)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- What is known of an order at a glance. Only aggregates that do not mind being told twice (min, max), since a group
 -- of facts may be worked through again after a crash.
