@@ -4,6 +4,8 @@ Pages, the API and the command line use the same sentences, so that a support ag
 terminal read the same thing. Not here: layout, time zones, anything about HTTP.
 """
 
+from .incidents import entry_title, incident_sentence, incident_state_title
+from .messages import fact_words, message_sentence, message_state_title, message_to_do, verdict_title
 from .sentences import (
     certainty_words,
     diagnosis_sentence,
@@ -33,9 +35,16 @@ __all__ = [
     "certainty_words",
     "diagnosis_sentence",
     "duration_words",
+    "entry_title",
     "event_words",
     "evidence_line",
+    "fact_words",
     "get_translator",
+    "incident_sentence",
+    "incident_state_title",
+    "message_sentence",
+    "message_state_title",
+    "message_to_do",
     "next_sentence",
     "number_words",
     "owner_title",
@@ -45,5 +54,6 @@ __all__ = [
     "status_title",
     "system_title",
     "task_words",
+    "verdict_title",
     "what_to_do",
 ]

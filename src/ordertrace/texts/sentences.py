@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..model.flow import Flow
 from ..model.order import Diagnosis, DiagnosisKind, EventKind, Order, OrderEvent
+from .messages import lost_sentence
 from .translator import N_, Translator, get_translator
 from .words import duration_words, owner_title, status_reached, system_title, task_words
 
@@ -202,11 +203,15 @@ def _source_silent(s: _Speech) -> str:
 
 
 def _message_lost(s: _Speech) -> str:
+    if said := lost_sentence(s.facts, s.flow, s.language):
+        return said
     head = s.t.gettext("A message from %(system)s was lost on its way", system=s.system)
     return s.sentence(head, _route(s), s.facts.get("verdict", ""))
 
 
 def _message_stuck(s: _Speech) -> str:
+    if said := lost_sentence(s.facts, s.flow, s.language):
+        return said
     head = s.t.gettext("A message is waiting in a queue and nobody takes it")
     return s.sentence(head, s.facts.get("queue", "") or _route(s))
 
