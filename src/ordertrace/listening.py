@@ -1,11 +1,16 @@
-"""An HTTP listener in our own event loop: uvicorn without its signal handling, for every port that speaks HTTP."""
+"""An HTTP listener in our own event loop: uvicorn without its signal handling, for every port that speaks HTTP.
+
+Also: whether a request was sent by a page of another site, which no port may act upon.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -18,6 +23,18 @@ def split_address(address: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise Invalid(f"address {address!r}: write host:port, as in 127.0.0.1:8080")
     return host.strip("[]"), int(port)
+
+
+def is_cross_site(headers: Mapping[str, str], *, from_browser: bool = False) -> bool:
+    """Whether a browser says that a page of another origin sent this request (Fetch Metadata, else Origin).
+
+    A program that is no browser says neither and may pass, unless the request can only come from a browser.
+    """
+    if site := headers.get("sec-fetch-site", ""):
+        return site not in ("same-origin", "none")
+    if origin := headers.get("origin", ""):
+        return urlsplit(origin).netloc != headers.get("host", "")
+    return from_browser
 
 
 class HttpListener:

@@ -14,17 +14,32 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ordertrace.metrics import Metrics
+from ordertrace.orders.incident_keeper import IncidentKeeper
 from ordertrace.orders.reader import OrderReader
 from ordertrace.settings import Settings
+from ordertrace.store.messages import MessageStore
 from ordertrace.web.app import build_fallback, build_web
 
+from .message_samples import SampleIncidents, SampleMessages, every_incident, every_life, sights
 from .samples import SampleReader, crowd, every_timeline
 
 
-def build_site(reader: SampleReader) -> Starlette:
+def build_site(
+    reader: SampleReader,
+    messages: SampleMessages | None = None,
+    incidents: SampleIncidents | None = None,
+    up: bool = True,
+) -> Starlette:
+    """A site; without messages no broker is watched, with `up` false it is not connected."""
     settings, metrics = Settings(), Metrics()
-    asked = cast(OrderReader, reader)
-    return Starlette(routes=[*build_web(asked, settings, metrics), build_fallback(asked, settings, metrics)])
+    asked, told, kept = cast(OrderReader, reader), cast(MessageStore, messages), cast(IncidentKeeper, incidents)
+    routes = build_web(asked, settings, metrics, told, lambda: sights(up), kept)
+    return Starlette(routes=[*routes, build_fallback(asked, settings, metrics)])
+
+
+def full_site(reader: SampleReader) -> Starlette:
+    """A site with all samples of messages and incidents."""
+    return build_site(reader, SampleMessages(every_life()), SampleIncidents(every_incident()))
 
 
 @pytest.fixture
@@ -34,7 +49,7 @@ def reader() -> SampleReader:
 
 @pytest.fixture
 def client(reader: SampleReader) -> TestClient:
-    return TestClient(build_site(reader), follow_redirects=False, headers={"accept-language": "en"})
+    return TestClient(full_site(reader), follow_redirects=False, headers={"accept-language": "en"})
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +66,7 @@ def changing_site(reader: SampleReader) -> Iterator[str]:
 
 def _serve(reader: SampleReader) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(build_site(reader), log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(full_site(reader), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

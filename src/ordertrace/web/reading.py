@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from babel.core import negotiate_locale
 from starlette.requests import Request
 
 from ..errors import Invalid
+from ..model.message import MessageFilter, MessageState, Verdict
 from ..model.order import OrderFilter, OrderState
 from ..texts import LANGUAGES
 from .views_board import SORTS
@@ -16,6 +17,8 @@ COOKIE = "ordertrace_language"
 TEXT_MAX = 200
 ROWS = 50
 ROWS_MAX = 200
+QUEUE_NAME_MAX = 255
+FORM_BYTES_MAX = 32_768
 _LANGUAGE_NAMES = {"ru": "Русский", "en": "English"}
 
 
@@ -55,6 +58,38 @@ def read_filter(request: Request) -> OrderFilter:
         limit=int(limit),
         cursor=_text(request, "cursor", 1000),
     )
+
+
+def read_message_filter(request: Request) -> MessageFilter:
+    """The filter of the list of messages. Raises Invalid naming the parameter, its value and what would do."""
+    state, verdict = _text(request, "state"), _text(request, "verdict")
+    if state and state not in list(MessageState):
+        raise Invalid(f"state={state!r}: {', '.join(MessageState)}")
+    if verdict and verdict not in list(Verdict):
+        raise Invalid(f"verdict={verdict!r}: {', '.join(Verdict)}")
+    return MessageFilter(
+        state=state,
+        verdict=verdict,
+        queue=_text(request, "queue", QUEUE_NAME_MAX),
+        order=_text(request, "order"),
+        limit=ROWS,
+        cursor=_text(request, "cursor", 1000),
+    )
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a plain form. Raises Invalid for a body that is none or too large."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise Invalid("send the form as application/x-www-form-urlencoded")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_BYTES_MAX:
+            raise Invalid(f"the form is larger than {FORM_BYTES_MAX} bytes")
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=10))
+    except ValueError:
+        raise Invalid("the form cannot be read") from None
 
 
 def read_search(request: Request) -> str:

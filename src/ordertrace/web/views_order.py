@@ -9,7 +9,6 @@ from ..model.order import (
     Diagnosis,
     DiagnosisKind,
     JoinedBy,
-    Message,
     Order,
     OrderEvent,
     OrderState,
@@ -28,11 +27,14 @@ from ..texts import (
 )
 from .picture import Chart, event_anchor
 from .viewer import SystemMark, Viewer
+from .views_order_messages import MessageRow, message_rows
 from .views_orders import OrderRow, build_row
 from .views_timeline import build_chart
+from .views_watch import GapLine, gap_line
 from .work import is_error
 
 EVIDENCE_MAX = 6
+GAPS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +97,6 @@ class ViewRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRow:
-    """A message of the order."""
-
-    message_id: str
-    route: str
-    state: str
-    tone: str
-    clock: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
 class TraceRow:
     """A trace that served the order; `href` leads to its first fact on this page."""
 
@@ -134,6 +124,7 @@ class OrderView:
     events: tuple[EventRow, ...]
     views: tuple[ViewRow, ...]
     messages: tuple[MessageRow, ...]
+    gaps: tuple[GapLine, ...]
     traces: tuple[TraceRow, ...]
 
 
@@ -152,7 +143,8 @@ def build_order_view(timeline: OrderTimeline, viewer: Viewer) -> OrderView:
         has_ghosts="ghost" in forms,
         events=tuple(_event_row(event, viewer) for event in timeline.events),
         views=tuple(_views(order, viewer)),
-        messages=tuple(_message_row(message, viewer) for message in timeline.messages),
+        messages=tuple(message_rows(timeline, viewer)),
+        gaps=tuple(gap_line(gap, viewer) for gap in timeline.gaps[-GAPS_MAX:]),
         traces=tuple(_trace_row(trace, timeline.events, viewer) for trace in timeline.traces),
     )
 
@@ -295,30 +287,6 @@ def _views(order: Order, viewer: Viewer) -> list[ViewRow]:
             )
         )
     return rows
-
-
-def _message_row(message: Message, viewer: Viewer) -> MessageRow:
-    t = viewer.t
-    states = {
-        "published": t.gettext("sent"),
-        "queued": t.gettext("in the queue"),
-        "delivered": t.gettext("delivered"),
-        "settled": t.gettext("processed"),
-        "lost": t.gettext("lost"),
-        "unseen": t.gettext("arrival not seen"),
-    }
-    at = message.published_at or message.delivered_at or message.settled_at
-    # The same word twice says nothing: exchange, key and queue are shown as far as they differ.
-    route = list(dict.fromkeys(p for p in (message.exchange, message.routing_key, message.queue) if p))
-    state = states.get(message.state, message.state)
-    return MessageRow(
-        message_id=message.message_id,
-        route=" → ".join(route),
-        state=f"{state}: {message.verdict}" if message.verdict else state,
-        tone="bad" if message.state == "lost" or message.verdict else "soon" if message.state == "unseen" else "calm",
-        clock=viewer.clock(at) if at else "",
-        title=viewer.exact(at) if at else "",
-    )
 
 
 def _trace_row(trace: TraceSummary, events: Sequence[OrderEvent], viewer: Viewer) -> TraceRow:

@@ -1,0 +1,126 @@
+"""The pages about brokers: all messages, one message, queues. They ask the store of messages and the running watch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..errors import NotFound
+from ..model.message import (
+    STUCK,
+    BrokerSight,
+    FailedGroup,
+    MessageFilter,
+    MessageLife,
+    MessagePage,
+    MessageState,
+    QueueSight,
+    WatchGap,
+)
+from ..store.messages import MessageStore
+from .frame import REFRESH_SECONDS, Frame
+from .reading import read_message_filter
+from .viewer import Viewer
+from .views_message import build_message_view
+from .views_messages import build_messages_view, in_force
+from .views_queues import HOUR, SPANS, Courses, QueueCourse, build_queues_view
+from .views_watch import WatchView, build_watch_view, gap_line, overlapping
+
+Sights = Callable[[], Sequence[BrokerSight]]
+GAPS_SHOWN_FOR = timedelta(days=1)
+TROUBLED_A_VERDICT = 30
+QUEUES_DRAWN_MAX = 60
+_AT_ONCE = 4  # questions to the store by one page
+
+
+class WatchPages:
+    """The endpoints; without a store of messages they say that no broker is watched."""
+
+    def __init__(self, frame: Frame, messages: MessageStore | None, sights: Sights | None) -> None:
+        self._frame = frame
+        self._messages = messages
+        self._sights = sights
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def messages(self, request: Request) -> Response:
+        viewer, wanted = self._frame.viewer(request), read_message_filter(request)
+        watch = await self._watch(viewer)
+        page, troubled = MessagePage((), None), list[MessageLife]()
+        groups: Sequence[FailedGroup] = ()
+        queues: Sequence[QueueSight] = ()
+        if store := self._messages:
+            page, groups, queues = await asyncio.gather(
+                store.find_messages(wanted, viewer.now), store.failed_groups(viewer.now), store.queues(viewer.now)
+            )
+            troubled = [] if wanted.verdict or wanted.state else await _find_troubled(store, groups, wanted, viewer.now)
+        view = build_messages_view(page, troubled, groups, queues, wanted, watch, viewer)
+        return self._frame.page("messages.html", request, viewer, {"view": view}, here="messages", live=REFRESH_SECONDS)
+
+    async def message(self, request: Request) -> Response:
+        viewer, key = self._frame.viewer(request), unquote(request.path_params["message"])
+        if self._messages is None:
+            raise NotFound(f"message {key[:80]!r}: no broker is watched")
+        lives = await self._messages.get_message(key)
+        steps = await self._messages.steps(lives[0].key)
+        start = min((at for life in lives for at in (life.published_at, life.delivered_at) if at), default=viewer.now)
+        gaps = await self._messages.gaps(start, lives[0].broker)
+        until = _end(lives, viewer.now)
+        shown = [gap_line(gap, viewer) for gap in overlapping(gaps, start, until)]
+        view = build_message_view(lives, steps, shown, viewer)
+        return self._frame.page("message.html", request, viewer, {"view": view}, here="message", live=REFRESH_SECONDS)
+
+    async def queues(self, request: Request) -> Response:
+        viewer = self._frame.viewer(request)
+        watch = await self._watch(viewer)
+        queues: Sequence[QueueSight] = ()
+        gaps: Sequence[WatchGap] = ()
+        if self._messages is not None:
+            queues, gaps = await asyncio.gather(
+                self._messages.queues(viewer.now), self._messages.gaps(viewer.now - HOUR)
+            )
+        courses = await self._courses(queues[:QUEUES_DRAWN_MAX], viewer.now)
+        view = build_queues_view(queues, courses, gaps, watch, viewer)
+        return self._frame.page("queues.html", request, viewer, {"view": view}, here="queues", live=REFRESH_SECONDS)
+
+    async def _watch(self, viewer: Viewer) -> WatchView:
+        if self._messages is None:
+            return build_watch_view(False, (), (), viewer)
+        gaps = await self._messages.gaps(viewer.now - GAPS_SHOWN_FOR)
+        return build_watch_view(True, self._sights() if self._sights else (), gaps, viewer)
+
+    async def _courses(self, queues: Sequence[QueueSight], now: datetime) -> Courses:
+        found = await asyncio.gather(*(self._course(queue, now) for queue in queues))
+        return {(queue.broker, queue.queue): course for queue, course in zip(queues, found, strict=True)}
+
+    async def _course(self, queue: QueueSight, now: datetime) -> list[QueueCourse]:
+        assert self._messages is not None
+        async with self._at_once:
+            rows = await self._messages.queue_course(queue.broker, queue.queue, now - HOUR, now, SPANS)
+        return [QueueCourse(row[0], row[1], row[4], row[5]) for row in rows]
+
+
+async def _find_troubled(
+    store: MessageStore, groups: Sequence[FailedGroup], wanted: MessageFilter, now: datetime
+) -> list[MessageLife]:
+    """Lost messages and those of each verdict of stuck ones, the newest first, as far as the filter lets them through."""
+    verdicts = {group.verdict for group in groups if group.verdict in STUCK}
+    base = replace(wanted, limit=TROUBLED_A_VERDICT, cursor="", state="", verdict="")
+    questions = [replace(base, verdict=verdict.value) for verdict in sorted(verdicts)]
+    if any(group.verdict not in STUCK for group in groups):
+        questions.append(replace(base, state=MessageState.LOST.value))
+    pages = await asyncio.gather(*(store.find_messages(question, now) for question in questions))
+    lives = {(life.broker, life.key, life.queue): life for page in pages for life in page.messages if in_force(life)}
+    return sorted(lives.values(), key=lambda life: life.since or life.published_at or now, reverse=True)
+
+
+def _end(lives: Sequence[MessageLife], now: datetime) -> datetime:
+    """When the last of a message's lives was over; now, while one is not."""
+    ends = [life.settled_at or (life.since if life.state is MessageState.LOST else None) for life in lives]
+    known = [end for end in ends if end]
+    return max(known) if len(known) == len(ends) and known else now
