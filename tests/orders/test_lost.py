@@ -103,6 +103,13 @@ def test_status_without_message_was_never_published() -> None:
     assert (order.diagnosis.kind, order.diagnosis.system) == (DiagnosisKind.NEVER_PUBLISHED, "crm")
 
 
+def test_a_message_never_sent_explains_why_systems_disagree() -> None:
+    alone = [event for event in APPROVED if (event.system, event.status) != ("shop", "MANUFACTURING_APPROVED")]
+    order = judged(310, events=alone)
+    assert order.diagnosis
+    assert order.diagnosis.kind is DiagnosisKind.NEVER_PUBLISHED
+
+
 def test_message_taken_without_effect() -> None:
     order = judged(1800, life(delivered_at=at(181), settled_at=at(182), consumer="mes", state=MessageState.SETTLED))
     assert order.diagnosis

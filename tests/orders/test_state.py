@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordertrace.model.order import DiagnosisKind, EventKind, Order, OrderEvent, OrderState
+from ordertrace.model.order import DiagnosisKind, EventKind, JoinedBy, Order, OrderEvent, OrderState
 from ordertrace.orders.state import build_order
 from ordertrace.orders.timeline import build_events, build_messages
 
@@ -173,6 +173,21 @@ def test_message_is_paired_by_id_and_by_parent() -> None:
     assert [(m.message_id, m.publisher, m.consumer, m.queue, m.state) for m in messages] == [
         ("m1", "shop", "crm", "crm.q", "settled"),
         ("m1", "shop", "mes", "mes.q", "settled"),
+    ]
+
+
+def test_what_the_broker_showed_goes_into_the_services_own_span() -> None:
+    span = told("crm", "SUBMITTED", 61, message_id="m1", span_id="s", queue="")
+    echo = told(
+        "crm", "", 61.2, id="echo", kind=EventKind.RECEIVE, message_id="m1", queue="crm.q", joined_by=JoinedBy.MESSAGE
+    )
+    closed = told(
+        "mes", "", 61.3, id="mes", kind=EventKind.RECEIVE, message_id="m1", queue="mes.q", joined_by=JoinedBy.MESSAGE
+    )
+    events = build_events([closed, echo, span])
+    assert [(event.system, event.status, event.queue) for event in events] == [
+        ("crm", "SUBMITTED", "crm.q"),
+        ("mes", "", "mes.q"),
     ]
 
 

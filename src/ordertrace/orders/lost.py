@@ -77,41 +77,50 @@ def diagnose_message(life: MessageLife, place: Place, events: Sequence[OrderEven
     )
 
 
-def diagnose_silence(
+def diagnose_unsent(
     place: Place, events: Sequence[OrderEvent], watched: Watched, flow: Flow, now: datetime
 ) -> Diagnosis | None:
-    """Why nothing follows a status whose deadline has passed: its message was never sent, is held, or was without effect.
+    """A status of which no message was sent, although messages of it are sent in general.
 
     None where that cannot be known: no watch, a blind one, or the next system is the one that has the status already.
     """
     step = flow.step(place.status)
-    if (
-        not step
-        or step.system == place.waits_for
-        or place.status not in watched.messaged
-        or _was_blind(place, watched, now)
-    ):
+    if not step or not _is_messaged(place, watched, flow, now) or _current(place, watched):
+        return None
+    facts = {"status": place.status, "waits_for": place.waits_for}
+    return Diagnosis(
+        DiagnosisKind.NEVER_PUBLISHED, place.since, step.system, 0.8, _evidence(None, place, events), facts
+    )
+
+
+def diagnose_silence(
+    place: Place, events: Sequence[OrderEvent], watched: Watched, flow: Flow, now: datetime
+) -> Diagnosis | None:
+    """The message of a status was taken by whoever is next, and nothing followed: it is held, or had no effect.
+
+    None where that cannot be known, or where the next system shows that it took the status over: then it is merely slow.
+    """
+    if not _is_messaged(place, watched, flow, now) or _has_taken_over(place, flow):
         return None
     current = _current(place, watched)
-    if not current:
-        facts = {"status": place.status, "waits_for": place.waits_for}
-        return Diagnosis(
-            DiagnosisKind.NEVER_PUBLISHED, place.since, step.system, 0.8, _evidence(None, place, events), facts
-        )
     taken = [life for life in current if life.consumer == place.waits_for and life.delivered_at and not life.verdict]
-    if not taken or _has_taken_over(place, flow):
+    if not taken:
         return None
     life = taken[-1]
-    if not life.settled_at:
-        facts = _facts(life, place) | {"verdict": Verdict.UNACKED.value}
-        since = life.delivered_at or place.since
-        return Diagnosis(
-            DiagnosisKind.MESSAGE_STUCK, since, place.waits_for, 0.6, _evidence(life, place, events), facts
-        )
-    facts = _facts(life, place)
+    facts, evidence = _facts(life, place), _evidence(life, place, events)
+    if life.settled_at:
+        return Diagnosis(DiagnosisKind.NO_EFFECT, life.settled_at, place.waits_for, 0.8, evidence, facts)
+    held = facts | {"verdict": Verdict.UNACKED.value}
     return Diagnosis(
-        DiagnosisKind.NO_EFFECT, life.settled_at, place.waits_for, 0.8, _evidence(life, place, events), facts
+        DiagnosisKind.MESSAGE_STUCK, life.delivered_at or place.since, place.waits_for, 0.6, evidence, held
     )
+
+
+def _is_messaged(place: Place, watched: Watched, flow: Flow, now: datetime) -> bool:
+    """Whether a message of the present status is to be expected, and would have been seen."""
+    step = flow.step(place.status)
+    passes_on = step is not None and step.system != place.waits_for
+    return passes_on and place.status in watched.messaged and not _was_blind(place, watched, now)
 
 
 def _current(place: Place, watched: Watched) -> list[MessageLife]:

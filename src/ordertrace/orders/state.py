@@ -12,7 +12,16 @@ from datetime import datetime
 from ..model.flow import Flow
 from ..model.order import Diagnosis, NextStep, Order, OrderEvent, OrderState, StatusView
 from .diagnosis import diagnose_error, diagnose_mismatch, diagnose_slowness, lasting_errors, unresolved_errors
-from .lost import NOT_WATCHED, Place, Watched, diagnose_message, diagnose_silence, errors_behind, find_harmed
+from .lost import (
+    NOT_WATCHED,
+    Place,
+    Watched,
+    diagnose_message,
+    diagnose_silence,
+    diagnose_unsent,
+    errors_behind,
+    find_harmed,
+)
 from .stuck import Deadline, deadline_of, find_mismatch, next_step
 from .timeline import build_views, end_of, furthest, reached_at
 
@@ -92,6 +101,8 @@ def judge(
     late = standing.deadline if standing.deadline and now >= standing.deadline.at else None
     if (mismatch or late) and (earlier := _earlier_error(standing, events)):
         return OrderState.FAILED, diagnose_error(earlier, events, flow)
+    if (mismatch or late) and (unsent := diagnose_unsent(place, events, watched, flow, now)):
+        return OrderState.STUCK, unsent
     if mismatch:
         return OrderState.STUCK, diagnose_mismatch(mismatch, events)
     if not late:

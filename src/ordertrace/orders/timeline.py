@@ -7,19 +7,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ..model.flow import Flow
 from ..model.message import MessageLife
-from ..model.order import EventKind, Message, OrderEvent, StatusView
+from ..model.order import EventKind, JoinedBy, Message, OrderEvent, StatusView
 
+_ECHO_WITHIN = timedelta(seconds=30)  # a tap that was held up tells late
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def build_events(events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
-    """Each event once, earliest first; events of one moment in the order of their ids."""
+    """Each event once, earliest first; events of one moment in the order of their ids.
+
+    What the watch of a broker saw of a message that a service's own span tells of, too, goes into that span's event.
+    """
     once = {event.id: event for event in events}
-    return tuple(sorted(once.values(), key=lambda event: (event.at, event.id)))
+    ordered = sorted(once.values(), key=lambda event: (event.at, event.id))
+    echoes = [event for event in ordered if event.joined_by is JoinedBy.MESSAGE]
+    if not echoes:
+        return tuple(ordered)
+    told = [event for event in ordered if event.joined_by is not JoinedBy.MESSAGE]
+    for echo in echoes:
+        place = next((i for i, event in enumerate(told) if _tells_of(event, echo)), None)
+        if place is None:
+            told.append(echo)
+        else:
+            told[place] = _with_broker_facts(told[place], echo)
+    return tuple(sorted(told, key=lambda event: (event.at, event.id)))
 
 
 def end_of(event: OrderEvent) -> datetime:
@@ -86,6 +102,24 @@ def build_messages(events: Sequence[OrderEvent], lives: Sequence[MessageLife] = 
 
 def is_failure(event: OrderEvent) -> bool:
     return event.kind is EventKind.ERROR
+
+
+def _tells_of(event: OrderEvent, echo: OrderEvent) -> bool:
+    """Whether a span is a service's own account of what the broker showed: same end of the same message."""
+    if event.joined_by is JoinedBy.MESSAGE or (event.system, event.span_kind) != (echo.system, echo.span_kind):
+        return False
+    if event.message_id and echo.message_id:
+        return event.message_id == echo.message_id and event.queue in ("", echo.queue)
+    return bool(echo.trace_id) and event.trace_id == echo.trace_id and abs(event.at - echo.at) < _ECHO_WITHIN
+
+
+def _with_broker_facts(event: OrderEvent, echo: OrderEvent) -> OrderEvent:
+    return replace(
+        event,
+        message_id=event.message_id or echo.message_id,
+        queue=event.queue or echo.queue,
+        destination=echo.destination or event.destination,
+    )
 
 
 def _advance(views: dict[str, StatusView], system: str, view: StatusView, flow: Flow) -> None:
