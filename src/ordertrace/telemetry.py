@@ -31,7 +31,7 @@ _QUIET = {
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
     "aio_pika": logging.WARNING,
-    "aiormq": logging.WARNING,
+    "aiormq": logging.CRITICAL,
 }
 _ECS_OF_LEVEL = {"warn": "warning", "exception": "error"}
 

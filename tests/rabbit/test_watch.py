@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
+import httpx2
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
@@ -276,7 +277,7 @@ async def test_a_frozen_watch_raises_nothing(watched_node: RabbitNode, company: 
     assert await watched.messages.gaps(datetime.fromtimestamp(0, UTC)) == ()
 
 
-async def test_identity_without_message_ids(company: Company, watched: Watched) -> None:
+async def test_identity_without_message_ids(watched_node: RabbitNode, company: Company, watched: Watched) -> None:
     """Twins without any id are counted; redelivery and fan-out do not make new messages; other bodies do."""
     seen: list[bool] = []
 
@@ -285,11 +286,17 @@ async def test_identity_without_message_ids(company: Company, watched: Watched) 
         await (message.ack() if message.redelivered else message.reject(requeue=True))
 
     await company.consume("mes.orders", at_second)
-    exchange = await company.channels["shop"].get_exchange("alexandrite.orders", ensure=False)
-    underlay = await company.channels["shop"].get_underlay_channel()
-    for order_id in ("T-1", "T-1", "T-2"):
-        body = json.dumps({"orderId": order_id, "status": "SUBMITTED"}).encode()
-        await underlay.basic_publish(body, exchange=exchange.name, routing_key="order.submitted")
+    publish = f"{watched_node.management_url}/api/exchanges/{VHOST}/alexandrite.orders/publish"
+    async with httpx2.AsyncClient(auth=("guest", "guest")) as client:  # the AMQP client gives every message an id
+        for order_id in ("T-1", "T-1", "T-2"):
+            body = json.dumps({"orderId": order_id, "status": "SUBMITTED"})
+            content = {
+                "properties": {},
+                "routing_key": "order.submitted",
+                "payload": body,
+                "payload_encoding": "string",
+            }
+            assert (await client.post(publish, json=content)).json() == {"routed": True}
 
     async def settled() -> bool:
         lives = [*await watched.lives("T-1"), *await watched.lives("T-2")]

@@ -1,0 +1,219 @@
+"""Whole companies with struck messages under the eyes of the whole server, and what it says compared with the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from alexandrite.broker import RabbitNode
+from alexandrite.harm import HARMS
+from alexandrite.rights import company_url, prepare_watch
+from alexandrite.run import Options, run_company
+from alexandrite.truth import Ledger
+from ordertrace.app import Server, serving
+from ordertrace.model.message import MessageFilter, Verdict
+from ordertrace.model.order import OrderFilter
+from ordertrace.settings import Settings, load_settings
+from ordertrace.store.messages import MessageStore
+from tests.company.collector import Collector
+
+SPEED = 180.0  # the example's settings suit 60
+SETTLING_SECONDS = 40
+CERTAIN = (
+    "unroutable", "expired", "maxlen", "rejected", "delivery_limit", "queue_deleted", "broker_restart", "stuck_in_queue",
+    "unacked", "redelivery_loop",
+)  # fmt: skip
+OF_ORDERS_ONLY = ("no_effect", "never_published")  # nothing is wrong with a message
+KINDS = {harm.kind for harm in HARMS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the server says: (message id, queue) → verdict, and order → diagnosis kind where that is about messages."""
+
+    messages: dict[tuple[str, str], str]
+    orders: dict[str, str]
+
+
+@dataclass(slots=True)
+class Score:
+    """How what was told compares with the truth; `missed` by fault."""
+
+    false: list[str] = field(default_factory=list)
+    missed: dict[str, list[str]] = field(default_factory=dict)
+    right: int = 0
+
+    def miss(self, fault: str, what: str) -> None:
+        self.missed.setdefault(fault, []).append(what)
+
+    def recall_of_others(self) -> float:
+        """Of the kinds that rabbitmq cannot show for certain."""
+        missed = sum(len(each) for each in self.missed.values())
+        return self.right / (self.right + missed) if self.right + missed else 1.0
+
+    def holds(self) -> bool:
+        return not self.false and not set(self.missed) & set(CERTAIN) and self.recall_of_others() >= 0.95
+
+
+def scenario_settings(directory: Path, node: RabbitNode, vhosts: Sequence[str]) -> Settings:
+    """The example's settings with all times shortened to SPEED, and one watch for each virtual host of the node."""
+    example = load_settings(Path("examples/alexandrite/ordertrace.toml")).model_dump()
+    factor = 60 / SPEED
+    for step in example["step"]:
+        step["deadline"] = step["deadline"] and step["deadline"] * factor
+    for name in ("deadline", "error_grace", "mismatch_grace"):
+        example["flow"][name] *= factor
+    (broker,) = example["broker"]
+    broker |= {name: broker[name] * factor for name in ("wait", "unacked")}
+    watches = {vhost: prepare_watch(node, vhost) for vhost in vhosts}
+    listen = dict.fromkeys(("otlp_grpc", "otlp_http", "web", "zipkin", "jaeger_storage"), "127.0.0.1:0")
+    own = {
+        "store": {"url": f"chdb://{directory}"},
+        "listen": listen,
+        "broker": [
+            broker | {"name": vhost, "url": watch.url, "management": watch.management}
+            for vhost, watch in watches.items()
+        ],
+    }
+    return Settings.model_validate(example | own)
+
+
+@asynccontextmanager
+async def watching_server(settings: Settings) -> AsyncIterator[Server]:
+    """The whole server, once all its watches see their brokers."""
+    async with serving(settings) as server:
+        async with asyncio.timeout(30):
+            while not all(sight.connected and sight.last_heartbeat for sight in server.brokers.sights()):
+                await asyncio.sleep(0.1)
+        yield server
+
+
+def company_options(node: RabbitNode, vhost: str, server: Server, **more: Any) -> Options:
+    return Options(
+        company_url(node, vhost), server.otlp_grpc, f"http://{server.otlp_http}", speed=SPEED, bystanders=True,
+        **more,
+    )  # fmt: skip
+
+
+async def run_and_compare(server: Server, node: RabbitNode, companies: Sequence[Options]) -> list[Score]:
+    """Runs the companies side by side; compares when all their orders rest, while they still live.
+
+    What is noticed by a time limit is noticed later: so looks again for a while as long as something does not fit.
+    """
+    resting: list[Ledger] = []
+    compared = asyncio.Event()
+
+    async def wait(ledger: Ledger) -> None:
+        resting.append(ledger)
+        await compared.wait()
+
+    runs = [asyncio.create_task(run_company(options, node, wait)) for options in companies]
+    try:
+        async with asyncio.timeout(150):
+            while len(resting) < len(runs):
+                await asyncio.sleep(0.2)
+                for run in runs:
+                    if run.done():
+                        await run
+        for _ in range(SETTLING_SECONDS):
+            scores = await _score_all(server, resting)
+            if all(not score.missed and not score.false for score in scores):
+                break
+            await asyncio.sleep(1)
+    finally:
+        compared.set()
+        await asyncio.gather(*runs, return_exceptions=True)
+    return scores
+
+
+async def _score_all(server: Server, ledgers: Sequence[Ledger]) -> list[Score]:
+    told = await ask(server)
+    return [compare_messages(ledgers, told), *(compare_orders(each, told) for each in ledgers)]
+
+
+async def ask(server: Server) -> Told:
+    """All verdicts in force, and all orders whose diagnosis is about a message."""
+    now = datetime.now(UTC)
+    store = MessageStore(server.reader._store)
+    messages = {}
+    for verdict in Verdict:
+        page = await store.find_messages(MessageFilter(verdict=verdict.value, limit=1000), now)
+        messages |= {(life.message_id, life.queue): verdict.value for life in page.messages if not life.cleared_at}
+    orders = {}
+    cursor = ""
+    while True:
+        found = await server.reader.find_orders(OrderFilter(limit=1000, cursor=cursor), now)
+        orders |= {order.id: order.diagnosis.kind.value for order in found.orders if order.diagnosis}
+        cursor = found.next_cursor or ""
+        if not cursor:
+            break
+    return Told(messages, {order: kind for order, kind in orders.items() if kind in KINDS})
+
+
+def struck_messages(ledgers: Sequence[Ledger]) -> Mapping[tuple[str, str], str]:
+    found = [order.message for ledger in ledgers for order in ledger.orders.values() if order.message]
+    return {
+        (each["message_id"], each["queue"]): each["verdict"] for each in found if each["verdict"] not in OF_ORDERS_ONLY
+    }
+
+
+def compare_messages(ledgers: Sequence[Ledger], told: Told) -> Score:
+    """Of all companies at once: bystanders' messages belong to none of their orders."""
+    score, struck = Score(), struck_messages(ledgers)
+    score.false = [f"{message}: {verdict}" for message, verdict in told.messages.items() if message not in struck]
+    for message, verdict in struck.items():
+        if told.messages.get(message) == verdict:
+            score.right += 1
+        else:
+            score.miss(verdict, f"{message}: {told.messages.get(message)}")
+    return score
+
+
+def compare_orders(ledger: Ledger, told: Told) -> Score:
+    score = Score()
+    for order in ledger.orders.values():
+        expected = order.expected.kind if order.plan.fault in HARMS else None
+        said = told.orders.get(order.id)
+        if said and said != expected:
+            score.false.append(f"{order.id} ({order.plan.fault or 'healthy'}): {said}")
+        elif expected and not said:
+            score.miss(order.plan.fault, order.id)
+        elif expected:
+            score.right += 1
+    return score
+
+
+class Lossy(Collector):
+    """Stands between a company and the server: drops a share of the spans and hands requests on late, in any order."""
+
+    def __init__(self, server: Server, share: float, seconds_max: float) -> None:
+        super().__init__()
+        self._url = f"http://{server.otlp_http}/v1/traces"
+        self._share, self._seconds_max = share, seconds_max
+        self._draw = random.Random(5)
+        self.dropped = 0
+        self._lock = threading.Lock()
+
+    def _keep(self, transport: str, request: ExportTraceServiceRequest) -> None:
+        with self._lock:
+            for scope in (scope for group in request.resource_spans for scope in group.scope_spans):
+                kept = [span for span in scope.spans if self._draw.random() >= self._share]
+                self.dropped += len(scope.spans) - len(kept)
+                del scope.spans[:]
+                scope.spans.extend(kept)
+            late = self._draw.uniform(0, self._seconds_max)
+        threading.Timer(late, self._send, [request.SerializeToString()]).start()
+
+    def _send(self, content: bytes) -> None:
+        headers = {"Content-Type": "application/x-protobuf"}
+        urllib.request.urlopen(urllib.request.Request(self._url, content, headers), timeout=20).close()
