@@ -3,6 +3,7 @@
     receivers  →  intake (journal, groups)  →  store  →  joiner  →  order events
                                                               ↓ told of        ↑
     pages, API  ←  order reader  ←  store  ←  findings  ←  sweeper  ←  broker watches
+    pages, API  ←  incidents  ←  findings
 
 Shutting down: receivers stop taking requests, the watches write what they have, the intake drains into the store, the
 sweeper ends, the store closes.
@@ -11,10 +12,10 @@ sweeper ends, the store closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,6 +27,7 @@ from .metrics import Metrics
 from .model.flow import Flow
 from .orders.clock import EventClock
 from .orders.flow import build_flow
+from .orders.incident_keeper import IncidentKeeper
 from .orders.reader import OrderReader
 from .orders.sweeper import Sweeper
 from .rabbit.watch import BrokerWatches
@@ -63,17 +65,20 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         messages = MessageStore(store) if settings.broker else None
         sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
         await sweeper.start()
-        await parts.enter_async_context(_running(sweeper))
+        await parts.enter_async_context(_running(sweeper.run(), "sweeper"))
         intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper))
         brokers = BrokerWatches(settings, store, metrics, sweeper.tell, sweeper.review)
         await parts.enter_async_context(brokers)
+        incidents = IncidentKeeper(store, messages.failed_groups if messages else None)
+        await incidents.start(datetime.now(UTC))
+        await parts.enter_async_context(_running(incidents.run(sweeper.findings), "incidents"))
         reader = OrderReader(store, flow, clock, messages)
         grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
         addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address}
-        application = _split(
-            build_api(reader, settings, metrics, intake.ready, lambda: addresses), _pages(reader, settings, metrics)
-        )
+        api = build_api(reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents)
+        pages = build_web(reader, settings, metrics, messages, brokers.sights, incidents)
+        application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(
             HttpListener(application, settings.listen.web, settings.listen.connections_max)
         )
@@ -97,17 +102,13 @@ def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, swee
 
 
 @asynccontextmanager
-async def _running(sweeper: Sweeper) -> AsyncIterator[None]:
-    task = asyncio.create_task(sweeper.run(), name="sweeper")
+async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _pages(reader: OrderReader, settings: Settings, metrics: Metrics) -> ASGIApp:
-    return Starlette(routes=[*build_web(reader, settings, metrics), build_fallback(reader, settings, metrics)])
 
 
 def _split(machines: ASGIApp, people: ASGIApp) -> ASGIApp:

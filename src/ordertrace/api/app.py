@@ -8,9 +8,13 @@ from fastapi import FastAPI
 
 from .. import __version__
 from ..metrics import Metrics
+from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
 from ..settings import Settings
+from ..store.messages import MessageStore
 from .guard import Guard
+from .incidents import build_incidents
+from .messages import build_messages
 from .operations import build_operations
 from .orders import build_orders
 from .problems import Problem, add_problem_answers
@@ -24,11 +28,14 @@ def build_api(
     metrics: Metrics,
     readiness: Readiness,
     addresses: Callable[[], Mapping[str, str]] | None = None,
+    messages: MessageStore | None = None,
+    incidents: IncidentKeeper | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
     `readiness` says whether we can serve now, and if not, why. `addresses` gives what the receivers really listen on
-    (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0.
+    (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0. `messages` is there where
+    a broker is watched.
     """
     app = FastAPI(
         title="ordertrace",
@@ -41,6 +48,9 @@ def build_api(
         redirect_slashes=False,
     )
     app.include_router(build_orders(reader, settings))
+    app.include_router(build_messages(reader.flow, settings, messages))
+    if incidents is not None:
+        app.include_router(build_incidents(reader.flow, settings, incidents))
     app.include_router(build_operations(settings, metrics, readiness, addresses))
     add_problem_answers(app)
     app.add_middleware(Guard)

@@ -1,13 +1,13 @@
 """Keeps incidents up to date with what the sweep finds, and takes what people say about them.
 
-Has no task of its own: whoever sweeps calls `update`. The rules are in `incidents`.
+Runs beside the sweep, so that writing incidents never delays finding trouble. The rules are in `incidents`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -53,7 +53,6 @@ class IncidentKeeper:
         self._troubles: dict[str, tuple[Diagnosis, Trouble]] = {}
         self._failed: Sequence[FailedGroup] = ()
         self._failed_since: dict[str, datetime] = {}
-        self._updated_at: datetime | None = None
         self._asked_at: datetime | None = None
 
     async def start(self, now: datetime) -> None:
@@ -63,11 +62,14 @@ class IncidentKeeper:
         for one in await self._store.affected(list(self._courses)):
             self._courses[one.incident_id].active[one.subject] = one
 
+    async def run(self, findings: Callable[[], Mapping[str, Finding]]) -> None:
+        """Updates from the findings in force until cancelled."""
+        while True:
+            await self.update(findings(), datetime.now(UTC))
+            await asyncio.sleep(_UPDATE_EVERY.total_seconds())
+
     async def update(self, findings: Mapping[str, Finding], now: datetime) -> None:
-        """Compares the findings in force, by order id, with the incidents; at most once a second. Raises nothing."""
-        if self._updated_at and timedelta() <= now - self._updated_at < _UPDATE_EVERY:
-            return
-        self._updated_at = now
+        """Compares the findings in force, by order id, with the incidents. A store that fails is tried again."""
         try:
             await self._ask_for_groups(now)
             async with self._lock:

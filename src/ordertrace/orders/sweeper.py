@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -59,6 +59,10 @@ class Sweeper:
         self._findings: dict[str, Finding] = {}
         self._told: list[datetime] = []
         self._gauges_at = 0.0
+
+    def findings(self) -> Mapping[str, Finding]:
+        """What is held against orders now, by order id."""
+        return self._findings
 
     def tell(self, groups: Sequence[datetime]) -> None:
         """Groups of spans with these times of insertion have become order events."""
