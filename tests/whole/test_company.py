@@ -31,7 +31,7 @@ def company_settings(directory: Path) -> Settings:
     for name in ("deadline", "error_grace", "mismatch_grace"):
         example["flow"][name] *= factor
     listen = dict.fromkeys(("otlp_grpc", "otlp_http", "web", "zipkin", "jaeger_storage"), "127.0.0.1:0")
-    return Settings.model_validate(example | {"store": {"url": f"chdb://{directory}"}, "listen": listen})
+    return Settings.model_validate(example | {"store": {"url": f"chdb://{directory}"}, "listen": listen, "broker": []})
 
 
 async def run_company(server: Server, amqp: str, truth: Path) -> list[dict[str, Any]]:

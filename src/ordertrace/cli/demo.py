@@ -21,7 +21,8 @@ import click
 from pydantic import SecretStr
 
 from alexandrite.broker import BrokerError, RabbitNode, prepare_watch
-from alexandrite.plan import PlanError, parse_faults
+from alexandrite.harm import NEEDS_OWN_BROKER
+from alexandrite.plan import SETS, PlanError, parse_faults
 from alexandrite.rights import VHOST, WatchAddresses, company_url
 
 from ..errors import Unavailable
@@ -50,7 +51,9 @@ class Company:
 @click.command()
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same orders and faults.")
 @click.option("--orders-per-minute", type=click.FloatRange(1, 6000), default=40.0, show_default=True)
-@click.option("--faults", default="all", show_default=True, metavar="LIST", help="all, none, or NAME[=SHARE],…")
+@click.option(
+    "--faults", default="usual", show_default=True, metavar="LIST", help=f"{', '.join(SETS)}, or NAME[=SHARE],…"
+)
 @click.option(
     "--speed", type=click.FloatRange(1, 10_000), default=60.0, show_default=True, help="Times faster than life."
 )
@@ -61,7 +64,8 @@ class Company:
 def demo(seed: int, orders_per_minute: float, faults: str, speed: float, directory: Path, keep: bool) -> None:
     """The server, and a company of Shop, MES and CRM on a RabbitMQ of its own, with faults; until Ctrl-C."""
     try:
-        parse_faults(faults)
+        if NEEDS_OWN_BROKER in parse_faults(faults):
+            raise PlanError(f"{NEEDS_OWN_BROKER} kills the broker that is watched here; python -m alexandrite does it")
     except PlanError as error:
         raise click.BadParameter(str(error), param_hint="--faults") from None
     if not importlib.util.find_spec("aio_pika"):
@@ -110,6 +114,7 @@ async def _start(company: Company, otlp_grpc: str, otlp_http: str) -> asyncio.su
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "alexandrite"),
         *(str(part) for pair in arguments.items() for part in pair),
+        "--bystanders",
         env=os.environ | {"ORDERTRACE_AMQP_URL": company.amqp_url},  # not an argument: it may hold a password
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
@@ -150,9 +155,9 @@ def _broker(settings: Settings, directory: Path) -> Iterator[tuple[str, WatchAdd
 
 
 def _watching(settings: Settings, watch: WatchAddresses | None) -> Settings:
-    """The settings with these addresses in place of those of the example's broker."""
+    """The settings with these addresses in place of those of the example's broker, which nobody is expected to run."""
     if watch is None:
-        return settings
+        return settings if "ORDERTRACE_BROKER" in os.environ else settings.model_copy(update={"broker": ()})
     broker = settings.broker[0] if settings.broker else BrokerSettings(name="main", url=SecretStr(watch.url))
     here = broker.model_copy(update={"url": SecretStr(watch.url), "management": watch.management})
     return settings.model_copy(update={"broker": (here,)})
