@@ -36,6 +36,16 @@ PII = {
 TRACES_OF_PII = re.compile(rb"planted\.person|Plantedname|916.?555.?01.?99|9165550199|4111.?1111.?1111.?1111")
 
 
+async def test_nothing_is_left_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    async with running(settings_in(tmp_path / "data")) as run:
+        await run.intake.admit(request(span("work")).SerializeToString(), "grpc")
+        await run.intake.flush()
+        assert run.rows("SELECT SpanName FROM otel_traces") == [("work",)]
+    assert list((tmp_path / "here").iterdir()) == []
+
+
 async def test_nothing_planted_reaches_the_disk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     one = request(
         span("call planted.person@example.com", PII, trace_state="k=planted.person@example.com"),

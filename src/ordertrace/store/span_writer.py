@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
+from pathlib import Path
 from string import Template
 
 from clickhouse_connect.driver.client import Client
@@ -25,7 +25,9 @@ from .store import clean
 EARLIEST_NS = 946_684_800 * 10**9  # 2000-01-01
 AHEAD_MAX_NS = 86_400 * 10**9
 
-# What is read of a request; must agree with sql/otlp_traces.proto.
+# Named by its path: a schema given as text is written into the working directory by the engine.
+_PROTO = Path(__file__).with_name("sql") / "otlp_traces.proto"
+# What is read of a request; must agree with the schema.
 _ATTRIBUTES = "attributes Array(Tuple(key String, value String))"
 _SPAN = (
     "trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32, "
@@ -73,7 +75,6 @@ class SpanWriter:
         self._client = client
         self._metrics = metrics
         self._statement = build_statement(settings)
-        self._proto = (resources.files(__package__) / "sql" / "otlp_traces.proto").read_text("utf-8")
 
     def write(self, group: Group) -> None:
         """Writes all spans that can be true, synced; under a name that was written before, nothing.
@@ -96,7 +97,7 @@ class SpanWriter:
         return {
             "file": f"/proc/self/fd/{group.file}",
             "structure": _STRUCTURE,
-            "proto": self._proto,
+            "schema": f"{_PROTO}:Request",
             "token": group.name,
             "inserted_at": group.inserted_at.astimezone(UTC),
             "earliest": EARLIEST_NS,

@@ -2,7 +2,7 @@
 -- behind its length, in a file in memory. Values are read as the bytes of AnyValue (see otlp_traces.proto) and worked out
 -- here: one column of bytes is several times cheaper to read than a column for each kind of value. Every expression is
 -- written once and bound by a lambda or a subquery: analysing it again costs more than running it.
--- file: its path; structure, proto: what is in it; token: the group's name, under which a repetition is no insert;
+-- file: its path; structure, schema: what is in it; token: the group's name, under which a repetition is no insert;
 -- inserted_at: the group's time; earliest, latest: times of spans that can be true, in ns since 1970
 -- $…: expressions made from the settings by span_writer.py: decoded (of `raw`), drops (of `key`), suspects (of `value`),
 -- scrub_said (of the array `said`), codes (of `key`), and arrays of what each rule finds (in `found`, by `found_codes`)
@@ -121,5 +121,5 @@ SELECT
     arrayFirst(id -> id != '', $message_ids),
     {inserted_at:DateTime64(3)}
 FROM kept
-SETTINGS format_schema_source = 'string', format_schema = {proto:String}, format_schema_message_name = 'Request', max_threads = 1,
-    insert_deduplication_token = {token:String}, max_insert_block_size = 1000000, query_plan_enable_optimizations = 0
+SETTINGS format_schema = {schema:String}, max_threads = 1, insert_deduplication_token = {token:String},
+    max_insert_block_size = 1000000, query_plan_enable_optimizations = 0
