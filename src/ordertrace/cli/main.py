@@ -14,6 +14,7 @@ from ..errors import OrdertraceError
 from ..telemetry import set_up_logging
 from .config import config
 from .demo import demo
+from .doctor import doctor
 from .imports import import_recordings
 from .orders import order, orders
 from .serve import serve
@@ -28,7 +29,7 @@ def cli() -> None:
     """Where is an order, why is it stuck, what was lost, who is next."""
 
 
-for command in (serve, demo, orders, order, import_recordings, config):
+for command in (serve, demo, orders, order, import_recordings, config, doctor):
     cli.add_command(command)
 
 

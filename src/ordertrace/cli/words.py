@@ -26,6 +26,19 @@ _RUSSIAN = {
     "Traces: %(count)s": "Трассировок: %(count)s",
     "spans: %(count)s": "спанов: %(count)s",
     "errors: %(count)s": "ошибок: %(count)s",
+    "No broker is configured: lost messages cannot be seen. See [[broker]].": (
+        "Брокер не настроен: потерянные сообщения не видны. См. [[broker]]."
+    ),
+    "No server answers at %(url)s: its telemetry was not examined.": (
+        "Сервер %(url)s не отвечает: его телеметрия не проверена."
+    ),
+    "cannot be seen: %(losses)s": "не видно: %(losses)s",
+    "sends nothing of its own; it is seen through others": "сам ничего не присылает; виден через другие системы",
+    "nothing was heard in the last day": "за последние сутки ничего не приходило",
+    "%(count)s spans in the last day": "спанов за сутки: %(count)s",
+    "%(share)s name their order": "с номером заказа: %(share)s",
+    "%(count)s with a message id": "с номером сообщения: %(count)s",
+    "%(count)s errors, %(bare)s of them without a stack": "ошибок: %(count)s, из них без стека: %(bare)s",
 }
 
 
