@@ -17,9 +17,12 @@ from ordertrace.api.app import build_api
 from ordertrace.metrics import Metrics
 from ordertrace.orders.clock import EventClock
 from ordertrace.orders.flow import build_flow
+from ordertrace.orders.incident_keeper import IncidentKeeper
 from ordertrace.orders.reader import OrderReader
 from ordertrace.settings import Settings
+from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import Store, open_store
+from tests.api.message_rows import known_findings, save_messages
 
 Result = TypeVar("Result")
 Get = Callable[..., httpx2.Response]
@@ -82,23 +85,33 @@ def readiness() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def app(running: Running, settings: Settings, metrics: Metrics, readiness: dict[str, str]) -> FastAPI:
     store = running.open(settings, metrics)
+    keeper = IncidentKeeper(store)
     running.run(store.insert("order_events", COLUMNS, _events()))
     flow = build_flow(settings)
+    running.run(save_messages(MessageStore(store), NOW))
+    running.run(keeper.update(known_findings(), NOW))
     reader = OrderReader(store, flow, EventClock(settings.sweep.lag_max))
-    return build_api(reader, settings, metrics, lambda: (not readiness, readiness.get("reason", "")))
+    return build_api(
+        reader,
+        settings,
+        metrics,
+        lambda: (not readiness, readiness.get("reason", "")),
+        messages=MessageStore(store),
+        incidents=keeper,
+    )
 
 
 @pytest.fixture(scope="module")
 def get(running: Running, app: FastAPI) -> Get:
-    """`get(path, method="GET", **headers)` asks the API."""
+    """`get(path, method="GET", body=None, **headers)` asks the API."""
 
-    async def ask(path: str, method: str, headers: dict[str, str]) -> httpx2.Response:
+    async def ask(path: str, method: str, body: object, headers: dict[str, str]) -> httpx2.Response:
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://ordertrace") as client:
-            return await client.request(method, path, headers=headers)
+            return await client.request(method, path, headers=headers, json=body)
 
-    return lambda path, method="GET", **headers: running.run(
-        ask(path, method, {name.replace("_", "-"): value for name, value in headers.items()})
+    return lambda path, method="GET", body=None, **headers: running.run(
+        ask(path, method, body, {name.replace("_", "-"): value for name, value in headers.items()})
     )
 
 

@@ -97,7 +97,7 @@ def test_every_command_and_option_is_described(path: str, command: click.Command
 
 def test_every_path_of_the_api_is_described() -> None:
     source = "".join(path.read_text("utf-8") for path in (ROOT / "src/ordertrace/api").glob("*.py"))
-    paths = re.findall(r'@router\.get\(\s*"([^"]+)"', source)
+    paths = [path.replace(":path", "") for path in re.findall(r'@router\.(?:get|post)\(\s*"([^"]+)"', source)]
     assert len(paths) >= 8
     for path in paths:
         assert f"`{path}`" in reference("api") or f"`/api/v1{path}`" in reference("api")
