@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from ..model.message import CERTAIN, STUCK, MessageFact, MessageFinding, Verdict
 from .judging import ChannelSight, Judge, Ruling
-from .lives import Book, Bounds, Life, QueueFacts, QueueSample, is_watched
+from .lives import Book, Bounds, Life, QueueFacts, QueueSample, Settled, forget_oldest, is_watched
 from .tap_record import DeadLetter, TapRecord
 
 _REASONS = {
@@ -30,15 +30,6 @@ _REPLY_TO = "amq.rabbitmq.reply-to"
 _AFTER_DEATH = frozenset(_REASONS.values()) | {Verdict.DEAD_LETTERED}
 _FOLLOW_UPS_MAX = 20_000
 _BOOKS_MAX = 10_000
-
-
-class Settled:
-    """A delivered message whose acknowledgement or effect was seen."""
-
-    __slots__ = ("at", "key", "order_id", "queue", "why")
-
-    def __init__(self, key: str, queue: str, order_id: str, at: float, why: str) -> None:
-        self.key, self.queue, self.order_id, self.at, self.why = key, queue, order_id, at, why
 
 
 class Detector:
@@ -350,9 +341,11 @@ class Detector:
         """Forgets the oldest where there are too many."""
         limits = self._bounds.settings
         if self._unsettled_count > limits.unsettled_max:
-            self._unsettled_count = self._forget("unsettled", limits.unsettled_max)
+            self._unsettled_count, forgotten = forget_oldest(self.books.values(), "unsettled", limits.unsettled_max)
+            self.limits_hit["messages_unsettled"] += forgotten
         if self._pending_count > limits.in_flight_max:
-            self._pending_count = self._forget("pending", limits.in_flight_max)
+            self._pending_count, forgotten = forget_oldest(self.books.values(), "pending", limits.in_flight_max)
+            self.limits_hit["messages_pending"] += forgotten
         if len(self._by_order) >= _FOLLOW_UPS_MAX:
             for oldest in list(self._by_order)[: _FOLLOW_UPS_MAX // 2]:
                 del self._by_order[oldest]
@@ -360,19 +353,6 @@ class Detector:
         if len(self.books) > _BOOKS_MAX:
             self.limits_hit["message_queues"] += 1
             self.books = {name: book for name, book in self.books.items() if book.pending or book.unsettled}
-
-    def _forget(self, which: str, limit: int) -> int:
-        """Keeps nine tenths of what is allowed, taking from the fullest queues first; returns how many there are."""
-        books = sorted(self.books.values(), key=lambda book: -len(getattr(book, which)))
-        total = sum(len(getattr(book, which)) for book in books)
-        surplus = total - limit * 9 // 10 if total > limit else 0
-        for book in books if surplus else ():
-            lives: dict[str, Life] = getattr(book, which)
-            for life in list(lives.values())[:surplus]:
-                self.limits_hit[f"messages_{which}"] += 1
-                total, surplus = total - 1, surplus - 1
-                book.end(life)
-        return total
 
 
 def _take_over(life: Life, record: TapRecord) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Literal
 
 from ..model.message import MessageFinding
 from ..settings import BrokerSettings
@@ -153,6 +154,17 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A delivered message whose acknowledgement or effect was seen."""
+
+    key: str
+    queue: str
+    order_id: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """What is allowed in a broker's queues, and what is nothing to report."""
 
@@ -166,6 +178,20 @@ class Bounds:
 
     def mutes(self, queue: str, exchange: str, verdict: str) -> bool:
         return verdict in (muted := _muted(self.settings, queue, exchange)) or "*" in muted
+
+
+def forget_oldest(books: Iterable[Book], which: Literal["pending", "unsettled"], limit: int) -> tuple[int, int]:
+    """Keeps nine tenths of what is allowed, taking from the fullest queues first; (how many are left, were forgotten)."""
+    fullest = sorted(books, key=lambda book: -len(getattr(book, which)))
+    total = sum(len(getattr(book, which)) for book in fullest)
+    surplus = total - limit * 9 // 10 if total > limit else 0
+    forgotten = 0
+    for book in fullest if surplus else ():
+        lives: dict[str, Life] = getattr(book, which)
+        for life in list(lives.values())[: surplus - forgotten]:
+            forgotten += 1
+            book.end(life)
+    return total - forgotten, forgotten
 
 
 def is_watched(queue: str) -> bool:

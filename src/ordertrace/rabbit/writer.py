@@ -14,8 +14,7 @@ from ..model.flow import Flow
 from ..model.message import STUCK, MessageFinding
 from ..store.messages import MessageStore
 from ..store.store import Row, Store
-from .detector import Settled
-from .lives import Life
+from .lives import Life, Settled
 from .tap_record import DeadLetter, TapRecord
 
 Tell = Callable[[Sequence[datetime]], None]
