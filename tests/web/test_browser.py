@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from ordertrace.model.order import OrderState
 
+from .message_samples import every_incident
 from .samples import SampleReader
 
 PAGES = [
@@ -22,6 +23,11 @@ PAGES = [
     "/orders/%3Cscript%3Ealert(1)%3C%2Fscript%3E%2F..%2F%D1%91%201",
     "/search?q=A-24",
     "/nowhere",
+    "/messages",
+    "/messages/fan",
+    "/queues",
+    "/incidents",
+    f"/incidents/{every_incident()[1].incident.id}",
 ]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
@@ -154,6 +160,27 @@ def test_lost_connection(chromium: Browser, site: str) -> None:
     context.set_offline(False)
     page.wait_for_selector("#freshness:not(.lost)")
     context.close()
+
+
+def test_messages_by_keyboard_and_without_javascript(open_page, site: str) -> None:  # type: ignore[no-untyped-def]
+    page = open_page(site + "/messages?lang=en", java_script_enabled=False)
+    page.locator("select[name=verdict]").select_option("expired")
+    page.locator("form.filter button").click()
+    assert "verdict=expired" in page.url
+    page.locator("#rows a[data-item]").first.click()
+    assert page.locator(".station").count() >= 4
+    page.goto(site + "/incidents")
+    page.locator("#running a[data-item]").first.click()
+    assert page.locator("form.say button").count() == 3
+    assert page.locator("form.say input[name=by]").is_visible()
+
+
+def test_what_is_typed_stays_while_an_incident_refreshes(open_page, site: str) -> None:  # type: ignore[no-untyped-def]
+    page = open_page(f"{site}/incidents/{every_incident()[0].incident.id}?lang=en")
+    page.locator("textarea[name=text]").fill("half a sen")
+    before = page.locator("#freshness").inner_text()
+    expect(page.locator("#freshness")).not_to_have_text(before)
+    assert page.locator("textarea[name=text]").input_value() == "half a sen"
 
 
 def test_everything_is_there_without_javascript(open_page, site: str) -> None:  # type: ignore[no-untyped-def]

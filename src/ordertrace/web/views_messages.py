@@ -119,7 +119,7 @@ def build_messages_view(
         watch=watch,
         figures=_figures(lost, stuck, groups, queues, viewer),
         troubled=tuple(build_message_line(life, viewer) for life in troubled[:TROUBLED_SHOWN]),
-        troubled_count=lost + stuck,
+        troubled_count=len(troubled) if wanted.queue or wanted.order else lost + stuck,
         groups=tuple(_group_line(group, viewer) for group in groups),
         filter=_filter(wanted, queues, groups, viewer),
         rows=tuple(build_message_line(life, viewer) for life in page.messages),

@@ -258,7 +258,12 @@ def _joined(event: OrderEvent, viewer: Viewer) -> str:
     t = viewer.t
     if event.joined_by is JoinedBy.ATTRIBUTE:
         return ""
-    how = t.gettext("order number found in a text") if event.joined_by is JoinedBy.PATTERN else t.gettext("same trace")
+    ways = {
+        JoinedBy.PATTERN: t.gettext("order number found in a text"),
+        JoinedBy.TRACE: t.gettext("same trace"),
+        JoinedBy.MESSAGE: t.gettext("seen in the broker"),
+    }
+    how = ways[event.joined_by]
     return f"{how}, {certainty_words(event.confidence, viewer.language)}"
 
 
