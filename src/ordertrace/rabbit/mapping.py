@@ -19,6 +19,7 @@ BODY_BYTES_MAX = 1024 * 1024
 _TEXT_LENGTH_MAX = 256
 _PATH_PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _DIGIT_RUN = re.compile(r"\d[ \-]?(?:\d[ \-]?){9,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE = re.compile(r"\+\d[\d ().\-]{8,}\d")
 _CARD = re.compile(r"(?<![0-9A-Za-z.\-])(?:\d[ \-]?){14,18}\d\b")
@@ -67,7 +68,7 @@ class MessageMapping:
         """The text with marks in place of addresses and of phone and card numbers."""
         if "@" in text and "email" in self._patterns:
             text = _EMAIL.sub("[email]", text)
-        if len(text) > 9 and _DIGIT_RUN.search(text):
+        if len(text) > 9 and not _UUID.fullmatch(text) and _DIGIT_RUN.search(text):
             if "card" in self._patterns:
                 text = _CARD.sub(lambda found: "[card]" if _is_card(found[0]) else found[0], text)
             if "phone" in self._patterns:
