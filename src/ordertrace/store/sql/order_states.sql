@@ -20,11 +20,10 @@ FROM
 (
     SELECT
         order_id,
-        toUnixTimestamp64Nano(min(started_at)) AS started_ns,
-        toUnixTimestamp64Nano(max(last_seen_at)) AS seen_ns,
-        max(furthest) AS furthest
-    FROM orders
+        toUnixTimestamp64Nano(started_at) AS started_ns,
+        toUnixTimestamp64Nano(last_seen_at) AS seen_ns,
+        furthest
+    FROM orders FINAL
     WHERE NOT {in_trouble:Bool} OR order_id IN (SELECT order_id FROM findings FINAL WHERE state != '')
-    GROUP BY order_id
 ) AS known
 LEFT JOIN (SELECT order_id, state, kind FROM findings FINAL WHERE state != '') AS found USING (order_id)
