@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,14 +21,16 @@ _TICK = os.sysconf("SC_CLK_TCK")
 class Server:
     """Runs while entered; `start_seconds` is from its start to its readiness."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, more: Mapping[str, str] | None = None) -> None:
+        """`more` is environment beside that for the addresses and the store."""
         self.directory = directory
+        self._more = more or {}
         self.ports = {name: _free_port() for name in ("OTLP_GRPC", "OTLP_HTTP", "WEB", "ZIPKIN", "JAEGER_STORAGE")}
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
         listening = {f"ORDERTRACE_LISTEN__{name}": f"127.0.0.1:{port}" for name, port in self.ports.items()}
-        environment = {**os.environ, **listening, "ORDERTRACE_STORE__URL": f"chdb://{self.directory}"}
+        environment = {**os.environ, **listening, "ORDERTRACE_STORE__URL": f"chdb://{self.directory}", **self._more}
         command = [sys.executable, "-m", "ordertrace.cli.main", "serve"]
         program = Path(sys.executable).parent / "ordertrace"
         started = time.perf_counter()
