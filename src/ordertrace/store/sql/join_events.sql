@@ -10,8 +10,8 @@ WITH
     StatusCode = 'Error' AS failed,
     arrayLastIndex(name -> name = 'exception', Events.Name) AS exception_at,
     if(exception_at > 0, Events.Attributes[exception_at], CAST(map(), 'Map(LowCardinality(String), String)')) AS exception,
-    coalesce(nullIf(vals[indexOf(keys, 'http.response.status_code')], ''), nullIf(vals[indexOf(keys, 'http.status_code')], ''), nullIf(vals[indexOf(keys, 'rpc.grpc.status_code')], ''), '') AS code,
-    coalesce(nullIf(vals[indexOf(keys, 'messaging.rabbitmq.destination.routing_key')], ''), nullIf(vals[indexOf(keys, 'messaging.destination.name')], ''), vals[indexOf(keys, 'messaging.destination')]) AS target,
+    firstNonDefault(vals[indexOf(keys, 'http.response.status_code')], vals[indexOf(keys, 'http.status_code')], vals[indexOf(keys, 'rpc.grpc.status_code')]) AS code,
+    firstNonDefault(vals[indexOf(keys, 'messaging.rabbitmq.destination.routing_key')], vals[indexOf(keys, 'messaging.destination.name')], vals[indexOf(keys, 'messaging.destination')]) AS target,
     if(failed, '', OrderStatus) AS reached
 SELECT
     if(OrderId != '', OrderId, joined.order_id) AS order_id,
@@ -30,12 +30,12 @@ SELECT
     ParentSpanId AS parent_span_id,
     MessageId AS message_id,
     target AS destination,
-    if(SpanKind = 'Consumer', coalesce(nullIf(vals[indexOf(keys, 'messaging.rabbitmq.queue')], ''), nullIf(vals[indexOf(keys, 'messaging.consumer.group.name')], ''), splitByChar(':', vals[indexOf(keys, 'messaging.destination.name')])[3]), '') AS queue,
-    coalesce(nullIf(vals[indexOf(keys, 'peer.service')], ''), nullIf(vals[indexOf(keys, 'server.address')], ''), nullIf(vals[indexOf(keys, 'net.peer.name')], ''), '') AS peer,
-    if(failed, coalesce(nullIf(exception['exception.type'], ''), nullIf(vals[indexOf(keys, 'exception.type')], ''), nullIf(vals[indexOf(keys, 'error.type')], ''), ''), '') AS error_type,
-    if(failed, substring(coalesce(nullIf(exception['exception.message'], ''), nullIf(StatusMessage, ''), nullIf(vals[indexOf(keys, 'exception.message')], ''), ''), 1, 2000), '') AS error_message,
+    if(SpanKind = 'Consumer', firstNonDefault(vals[indexOf(keys, 'messaging.rabbitmq.queue')], vals[indexOf(keys, 'messaging.consumer.group.name')], splitByChar(':', vals[indexOf(keys, 'messaging.destination.name')])[3]), '') AS queue,
+    firstNonDefault(vals[indexOf(keys, 'peer.service')], vals[indexOf(keys, 'server.address')], vals[indexOf(keys, 'net.peer.name')]) AS peer,
+    if(failed, firstNonDefault(exception['exception.type'], vals[indexOf(keys, 'exception.type')], vals[indexOf(keys, 'error.type')]), '') AS error_type,
+    if(failed, substring(firstNonDefault(exception['exception.message'], StatusMessage, vals[indexOf(keys, 'exception.message')]), 1, 2000), '') AS error_message,
     if(failed, substring(exception['exception.stacktrace'], 1, 32000), '') AS error_stack,
-    if(failed, coalesce(nullIf(vals[indexOf(keys, 'error.code')], ''), nullIf(vals[indexOf(keys, 'order.error.code')], ''), nullIf(exception['error.code'], ''), ''), '') AS error_code,
+    if(failed, firstNonDefault(vals[indexOf(keys, 'error.code')], vals[indexOf(keys, 'order.error.code')], exception['error.code']), '') AS error_code,
     if(OrderId != '', OrderIdBy, if(joined.order_id != '', 'trace', '')) AS joined_by,
     toFloat32(multiIf(joined_by = 'attribute', 1, joined_by = 'pattern', 0.95, joined_by = 'trace', 0.9, 0)) AS confidence,
     inserted_at
