@@ -163,16 +163,18 @@ class SampleMessages:
             sight("shop.order-events", 0, 2, None),
             sight("mes.orders", 14, 0, 260, 7, 3),
             sight("crm.order-events", 3, 1, 90),
-            sight("nobody.listens", 5, 0, 30),
+            sight("nobody.listens", 5, 0, 130),
             sight("unknown", 1, None, 4),
         )
 
-    async def queue_course(
-        self, broker: str, queue: str, since: datetime, until: datetime, spans: int = 120
-    ) -> Sequence[tuple[object, ...]]:
+    async def queue_courses(self, since: datetime, until: datetime, spans: int) -> Sequence[tuple[object, ...]]:
         step = (until - since) / spans
         seen = [i for i in range(spans) if not (self.has_gaps and 20 <= i < 26)]
-        return [(since + i * step, (i * 7) % 11, 1, 1, 2.0 + i % 3, 2.0 + i % 2) for i in seen]
+        return [
+            ("main", queue.queue, since + i * step, (i * 7) % 11, 2.0 + i % 3, 2.0 + i % 2)
+            for queue in await self.queues(until)
+            for i in seen
+        ]
 
     async def gaps(self, since: datetime, broker: str = "") -> tuple[WatchGap, ...]:
         if not self.has_gaps:

@@ -111,6 +111,11 @@ class MessageStore:
         parameters = {"broker": broker, "queue": queue, "since": since, "until": until, "seconds": seconds}
         return await self._store.query("queue_course", parameters)
 
+    async def queue_courses(self, since: datetime, until: datetime, spans: int) -> Sequence[Row]:
+        """(broker, queue, start, ready, published a second, delivered a second) of all queues in equal spans, oldest first."""
+        seconds = max(5, int((until - since).total_seconds() / max(1, spans)))
+        return await self._store.query("queue_courses", {"since": since, "until": until, "seconds": seconds})
+
     async def gaps(self, since: datetime, broker: str = "") -> tuple[WatchGap, ...]:
         """Spans that lasted at some time since then, newest first."""
         rows = await self._store.query("watch_gaps", {"since": since, "broker": broker})

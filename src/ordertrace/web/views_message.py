@@ -86,6 +86,7 @@ class MessageView:
     ways: tuple[Way, ...]
     width: int
     height: int
+    focus_x: float
     steps: tuple[StepLine, ...]
     facts: tuple[tuple[str, str, bool], ...]
     gaps: tuple[GapLine, ...]
@@ -112,6 +113,7 @@ def build_message_view(
         ways=tuple(ways),
         width=PICTURE_WIDTH,
         height=TOP + ROW_HEIGHT * len(lives),
+        focus_x=_focus(boxes, ways),
         steps=_steps(lives, steps, viewer),
         facts=_facts(worst, viewer),
         gaps=tuple(gaps),
@@ -186,6 +188,12 @@ def _branch(life: MessageLife, middle: int, y: int, viewer: Viewer, boxes: list[
                       "bad" if hangs else "seen" if delivered else "ghost", _end_words(life, viewer),
                       "bad" if hangs else "soft"))  # fmt: skip
     ways.append(_way(2, y, 3, y, "cut" if lost_here else "seen" if delivered else "ghost"))
+
+
+def _focus(boxes: Sequence[Box], ways: Sequence[Way]) -> float:
+    """Where to look first on a narrow screen: where the trouble is, else the beginning."""
+    troubled = [float(box.x + BOX_WIDTH) for box in boxes if box.form == "bad"]
+    return max([*troubled, *(way.end_x for way in ways if way.form == "cut")], default=0.0)
 
 
 def _box(column: int, y: int, text: str, accent: str, form: str, caption: str, tone: str = "soft") -> Box:

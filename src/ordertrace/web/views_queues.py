@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..model.message import MessageFilter, QueueSight, WatchGap
 from ..texts import number_words
@@ -91,11 +93,21 @@ class QueuesView:
     height: int
 
 
+def build_courses(rows: Iterable[Sequence[Any]]) -> Courses:
+    """Rows of `MessageStore.queue_courses` by broker and queue."""
+    found: dict[tuple[str, str], list[QueueCourse]] = defaultdict(list)
+    for broker, queue, start, ready, published, delivered in rows:
+        found[broker, queue].append(QueueCourse(start, ready, published, delivered))
+    return found
+
+
 def build_queues_view(
     queues: Sequence[QueueSight], courses: Courses, gaps: Sequence[WatchGap], watch: WatchView, viewer: Viewer
 ) -> QueuesView:
     """The page for one reader: queues in trouble first, then those with most waiting."""
-    ordered = sorted(queues, key=lambda q: (-(q.lost + q.stuck > 0), not _deserted(q), -q.ready, q.broker, q.queue))
+    ordered = sorted(
+        queues, key=lambda q: (-(q.lost + q.stuck > 0), not _deserted(q, viewer), -q.ready, q.broker, q.queue)
+    )
     lines = tuple(_line(queue, courses.get((queue.broker, queue.queue), ()), gaps, viewer) for queue in ordered)
     headline, tone = _headline(ordered, watch, viewer)
     starts = [viewer.now - HOUR + i * HOUR / SLOTS for i in range(SLOTS)]
@@ -119,7 +131,7 @@ def _headline(queues: Sequence[QueueSight], watch: WatchView, viewer: Viewer) ->
     troubled = sum(1 for queue in queues if queue.stuck or queue.lost)
     if troubled:
         return t.ngettext("Trouble in %(num)s queue", "Trouble in %(num)s queues", troubled), "bad"
-    deserted = sum(1 for queue in queues if _deserted(queue))
+    deserted = sum(1 for queue in queues if _deserted(queue, viewer))
     if deserted:
         return t.ngettext("%(num)s queue has no receiver", "%(num)s queues have no receiver", deserted), "soon"
     if watch.blind:
@@ -127,8 +139,10 @@ def _headline(queues: Sequence[QueueSight], watch: WatchView, viewer: Viewer) ->
     return (t.gettext("All queues flow"), "good") if queues else (t.gettext("No queue seen yet"), "calm")
 
 
-def _deserted(queue: QueueSight) -> bool:
-    return queue.consumers == 0 and queue.ready > 0
+def _deserted(queue: QueueSight, viewer: Viewer) -> bool:
+    """Nobody takes what has been waiting for a while. Delay queues and those that keep the newest only are meant to."""
+    waits = queue.oldest_at is not None and (viewer.now - queue.oldest_at).total_seconds() > OLD_SECONDS
+    return queue.consumers == 0 and queue.ready > 0 and waits
 
 
 def _line(queue: QueueSight, course: Sequence[QueueCourse], gaps: Sequence[WatchGap], viewer: Viewer) -> QueueLine:
@@ -137,7 +151,7 @@ def _line(queue: QueueSight, course: Sequence[QueueCourse], gaps: Sequence[Watch
     tone, note = "calm", ""
     if queue.lost or queue.stuck:
         tone = "bad"
-    elif _deserted(queue):
+    elif _deserted(queue, viewer):
         tone, note = "soon", t.gettext("nobody takes messages from it")
     elif seconds > OLD_SECONDS:
         tone, note = "soon", t.gettext("the oldest message waits for long")
@@ -150,7 +164,7 @@ def _line(queue: QueueSight, course: Sequence[QueueCourse], gaps: Sequence[Watch
         ready=number_words(queue.ready, language),
         unacked="—" if queue.unacked is None else number_words(queue.unacked, language),
         consumers="—" if queue.consumers is None else number_words(queue.consumers, language),
-        no_consumer=queue.consumers == 0,
+        no_consumer=_deserted(queue, viewer),
         oldest=viewer.roughly(seconds) if queue.oldest_at else "—",
         oldest_title=viewer.exact(queue.oldest_at) if queue.oldest_at else "",
         rate_in=_rate(queue.published_rate, viewer),

@@ -24,19 +24,19 @@ from ..model.message import (
     WatchGap,
 )
 from ..store.messages import MessageStore
-from .frame import REFRESH_SECONDS, Frame
+from ..store.store import Row
+from .frame import Frame
 from .reading import read_message_filter
 from .viewer import Viewer
 from .views_message import build_message_view
 from .views_messages import build_messages_view, in_force
-from .views_queues import HOUR, SPANS, Courses, QueueCourse, build_queues_view
+from .views_queues import HOUR, SPANS, build_courses, build_queues_view
 from .views_watch import WatchView, build_watch_view, gap_line, overlapping
 
 Sights = Callable[[], Sequence[BrokerSight]]
 GAPS_SHOWN_FOR = timedelta(days=1)
 TROUBLED_A_VERDICT = 30
-QUEUES_DRAWN_MAX = 60
-_AT_ONCE = 4  # questions to the store by one page
+REFRESH_WATCH_SECONDS = 5  # these pages ask more of the store than an order's
 
 
 class WatchPages:
@@ -46,7 +46,6 @@ class WatchPages:
         self._frame = frame
         self._messages = messages
         self._sights = sights
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def messages(self, request: Request) -> Response:
         viewer, wanted = self._frame.viewer(request), read_message_filter(request)
@@ -60,7 +59,9 @@ class WatchPages:
             )
             troubled = [] if wanted.verdict or wanted.state else await _find_troubled(store, groups, wanted, viewer.now)
         view = build_messages_view(page, troubled, groups, queues, wanted, watch, viewer)
-        return self._frame.page("messages.html", request, viewer, {"view": view}, here="messages", live=REFRESH_SECONDS)
+        return self._frame.page(
+            "messages.html", request, viewer, {"view": view}, here="messages", live=REFRESH_WATCH_SECONDS
+        )
 
     async def message(self, request: Request) -> Response:
         viewer, key = self._frame.viewer(request), unquote(request.path_params["message"])
@@ -73,36 +74,32 @@ class WatchPages:
         until = _end(lives, viewer.now)
         shown = [gap_line(gap, viewer) for gap in overlapping(gaps, start, until)]
         view = build_message_view(lives, steps, shown, viewer)
-        return self._frame.page("message.html", request, viewer, {"view": view}, here="message", live=REFRESH_SECONDS)
+        return self._frame.page(
+            "message.html", request, viewer, {"view": view}, here="message", live=REFRESH_WATCH_SECONDS
+        )
 
     async def queues(self, request: Request) -> Response:
         viewer = self._frame.viewer(request)
         watch = await self._watch(viewer)
         queues: Sequence[QueueSight] = ()
         gaps: Sequence[WatchGap] = ()
-        if self._messages is not None:
-            queues, gaps = await asyncio.gather(
-                self._messages.queues(viewer.now), self._messages.gaps(viewer.now - HOUR)
+        rows: Sequence[Row] = ()
+        if store := self._messages:
+            queues, gaps, rows = await asyncio.gather(
+                store.queues(viewer.now),
+                store.gaps(viewer.now - HOUR),
+                store.queue_courses(viewer.now - HOUR, viewer.now, SPANS),
             )
-        courses = await self._courses(queues[:QUEUES_DRAWN_MAX], viewer.now)
-        view = build_queues_view(queues, courses, gaps, watch, viewer)
-        return self._frame.page("queues.html", request, viewer, {"view": view}, here="queues", live=REFRESH_SECONDS)
+        view = build_queues_view(queues, build_courses(rows), gaps, watch, viewer)
+        return self._frame.page(
+            "queues.html", request, viewer, {"view": view}, here="queues", live=REFRESH_WATCH_SECONDS
+        )
 
     async def _watch(self, viewer: Viewer) -> WatchView:
         if self._messages is None:
             return build_watch_view(False, (), (), viewer)
         gaps = await self._messages.gaps(viewer.now - GAPS_SHOWN_FOR)
         return build_watch_view(True, self._sights() if self._sights else (), gaps, viewer)
-
-    async def _courses(self, queues: Sequence[QueueSight], now: datetime) -> Courses:
-        found = await asyncio.gather(*(self._course(queue, now) for queue in queues))
-        return {(queue.broker, queue.queue): course for queue, course in zip(queues, found, strict=True)}
-
-    async def _course(self, queue: QueueSight, now: datetime) -> list[QueueCourse]:
-        assert self._messages is not None
-        async with self._at_once:
-            rows = await self._messages.queue_course(queue.broker, queue.queue, now - HOUR, now, SPANS)
-        return [QueueCourse(row[0], row[1], row[4], row[5]) for row in rows]
 
 
 async def _find_troubled(
