@@ -171,7 +171,7 @@ def test_a_channel_nobody_knew_leaves_it_open() -> None:
     detector.queue_facts(QueueFacts(Q))
     feed(detector, published(0))
     assert count_twice(detector, 1, 0) == {}
-    assert count_twice(detector, 20, 0) == {}
+    assert count_twice(detector, 40, 0) == {}
     assert [life.key for life in detector.take_settled()[1]] == ["m-1"]
 
 
@@ -203,6 +203,14 @@ def test_a_deleted_queue_takes_what_waited_in_it() -> None:
     detector.queue_deleted(Q, START + 0.5)
     assert in_force(judged(detector, 1)) == {("m-2", Q): ("queue_deleted", 1.0)}
     assert list(detector.books[Q].pending) == ["m-3"]
+
+
+def test_a_deletion_that_is_told_late_is_still_the_reason() -> None:
+    detector = build_detector()
+    detector.feed(published(0))
+    assert count_twice(detector, 1, 0) == {("m-1", Q): ("removed", 0.6)}
+    detector.queue_deleted(Q, START + 5)
+    assert in_force(judged(detector, 6)) == {("m-1", Q): ("queue_deleted", 1.0)}
 
 
 def test_a_queue_that_goes_with_its_consumer_takes_nothing_that_matters() -> None:
@@ -318,6 +326,10 @@ def test_a_hanging_consumer_is_told_from_a_busy_one() -> None:
     feed(detector, *(delivered(0.1, f"m-{n}", order_id=f"A-{n}") for n in range(3)))
     detector.feed(published(2, "effect", "crm.order-events", order_id="A-1", user="mes", peer="mes"))
     assert [done.why for done in detector.take_settled()[0]] == ["follow_up"]
+    detector.feed(
+        published(3, "note", "crm.notes", order_id="A-0", user="mes", peer="mes", exchange="notes", status="")
+    )
+    assert detector.take_settled()[0] == []
     detector.queue_unacked(Q, START + 100, 2)
     assert judged(detector, 100) == []
     detector.queue_unacked(Q, START + 400, 1)

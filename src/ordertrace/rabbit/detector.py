@@ -241,10 +241,15 @@ class Detector:
 
     def _follow_up(self, record: TapRecord) -> None:
         """A publication about an order by a system that was given a message about it: that message had an effect."""
-        lives = self._by_order.pop((record.peer, record.order_id), None) if record.order_id else None
-        for life in lives or ():
-            if life.delivered_at is not None and life.delivered_at <= record.at:
-                self._settle(self.books[life.queue], life, record.at, "follow_up")
+        lives = self._by_order.get((record.peer, record.order_id)) if record.order_id else None
+        for life in list(lives or ()):
+            told_on = bool(record.status) or record.exchange == life.exchange  # a mere note about the order is none
+            if lives and told_on and life.delivered_at is not None and life.delivered_at <= record.at:
+                lives.remove(life)
+                if life.queue in self.books:
+                    self._settle(self.books[life.queue], life, record.at, "follow_up")
+        if lives == []:
+            del self._by_order[record.peer, record.order_id]
 
     def _settle(self, book: Book, life: Life, at: float, why: str) -> None:
         if life.key not in book.unsettled:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from ..model.message import CERTAIN, INFERRED, LIKELY, MessageFact, Verdict
 from .lives import Book, Bounds, Life, QueueFacts, QueueSample
 
-MARGIN_SECONDS = 0.05
+MARGIN_SECONDS = 0.15  # what a busy broker may take from counting a message to showing it
 _LAG_SECONDS = 1.0
 STALE_SECONDS = 6.0  # figures of the management API are up to 5 s old
-_CHANNEL_SECONDS = 15.0
+_TOLD_SECONDS = 3 * STALE_SECONDS  # a busy broker tells much later whether a channel is transactional
+_CHANNEL_SECONDS = 30.0
+_EVENT_SECONDS = 30.0
 _RULINGS_MAX = 2_000
 
 
@@ -93,6 +95,15 @@ class Judge:
             else:
                 fact = MessageFact("queue_deleted", {"queue": book.queue})
                 yield Ruling(life, Verdict.QUEUE_DELETED, CERTAIN, (fact,), at, at, ends=True)
+        for life in book.missed:  # the broker's events may be slower than the count that missed these
+            if (
+                life.finding
+                and life.finding.verdict is Verdict.REMOVED
+                and life.finding.since.timestamp() > at - _EVENT_SECONDS
+            ):
+                fact = MessageFact("queue_deleted", {"queue": book.queue})
+                yield Ruling(life, Verdict.QUEUE_DELETED, CERTAIN, (fact,), at, at, ends=True)
+        book.missed.clear()
         book.samples.clear()
         book.suspects = frozenset()
 
@@ -110,7 +121,7 @@ class Judge:
             book.suspects_at = sample.sent if not book.suspects else book.suspects_at
             for life in confirmed[:_RULINGS_MAX]:
                 yield from self._absent(book, life, sample, len(sure), now)
-        elif missing <= 0:
+        elif missing <= 0 and _all_stand(book, sample, len(sure)):
             book.present_until = before
         book.suspects = frozenset(life.key for life in gone)
         if book.judged is None or (book.judged.consumers == 0) != (sample.consumers == 0):
@@ -138,6 +149,7 @@ class Judge:
         facts_found = [MessageFact("missing_in_queue", values)]
         if life.waiting_since < book.newest_delivered:
             facts_found.append(MessageFact("overtaken", {"queue": book.queue}))
+        book.missed.append(life)
         yield Ruling(life, verdict, confidence, tuple(facts_found), sample.sent, book.suspects_at, ends=True)
 
     def _surely_published(self, life: Life) -> bool | None:
@@ -148,7 +160,7 @@ class Judge:
         if channel.transactional:
             return False
         told = max(channel.last_seen - life.waiting_since, life.waiting_since - channel.first_seen)
-        return True if channel.confirms or told > STALE_SECONDS else None
+        return True if channel.confirms or told > _TOLD_SECONDS else None
 
     def _standing(self, book: Book, sample: QueueSample, missing: int, now: float) -> Iterator[Ruling]:
         """Messages that wait longer than allowed in a queue that nobody serves."""
@@ -192,6 +204,12 @@ class Judge:
                 since = life.delivered_at or at
                 known_at = max(since + limit, at - 1.0)
                 yield Ruling(life, Verdict.UNACKED, CERTAIN, (fact,), since, known_at)
+
+
+def _all_stand(book: Book, sample: QueueSample, sure: int) -> bool:
+    """Whether the count covers these messages and all others that may have been counted: then each of these was there."""
+    others = len(book.pending) - sure + sum(1 for _, at in book.recent if at > sample.sent)
+    return sample.ready >= sure + others and (sample.consumers == 0 or not book.unsettled)
 
 
 def _was_refused(facts: QueueFacts | None, life: Life) -> bool | None:

@@ -107,6 +107,7 @@ class Book:
     present_until: float = 0.0  # all that were published before stood in the queue when it was last counted
     newest_delivered: float = 0.0  # publication of the newest message that was delivered
     delivered_at: float = 0.0
+    missed: deque[Life] = field(default_factory=lambda: deque(maxlen=1_000))  # found to be gone lately
     idle_since: float = 0.0  # when the count first found no consumer, or as many as now
     gone_at: float | None = None
     unacked_judged: float = 0.0
