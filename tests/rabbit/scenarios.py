@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,9 +27,10 @@ from ordertrace.model.order import OrderFilter
 from ordertrace.settings import Settings, load_settings
 from ordertrace.store.messages import MessageStore
 from tests.company.collector import Collector
+from tests.rabbit.company import until
 
 SPEED = 180.0  # the example's settings suit 60
-SETTLING_SECONDS = 40
+SETTLING_SECONDS = 25.0
 CERTAIN = (
     "unroutable", "expired", "maxlen", "rejected", "delivery_limit", "queue_deleted", "broker_restart", "stuck_in_queue",
     "unacked", "redelivery_loop",
@@ -92,9 +94,7 @@ def scenario_settings(directory: Path, node: RabbitNode, vhosts: Sequence[str]) 
 async def watching_server(settings: Settings) -> AsyncIterator[Server]:
     """The whole server, once all its watches see their brokers."""
     async with serving(settings) as server:
-        async with asyncio.timeout(30):
-            while not all(sight.connected and sight.last_heartbeat for sight in server.brokers.sights()):
-                await asyncio.sleep(0.1)
+        await until(lambda: all(sight.connected and sight.last_heartbeat for sight in server.brokers.sights()))
         yield server
 
 
@@ -125,11 +125,11 @@ async def run_and_compare(server: Server, node: RabbitNode, companies: Sequence[
                 for run in runs:
                     if run.done():
                         await run
-        for _ in range(SETTLING_SECONDS):
-            scores = await _score_all(server, resting)
-            if all(not score.missed and not score.false for score in scores):
-                break
+        ends = time.monotonic() + SETTLING_SECONDS
+        scores = await _score_all(server, resting)
+        while any(score.missed or score.false for score in scores) and time.monotonic() < ends:
             await asyncio.sleep(1)
+            scores = await _score_all(server, resting)
     finally:
         compared.set()
         await asyncio.gather(*runs, return_exceptions=True)
@@ -145,11 +145,11 @@ async def ask(server: Server) -> Told:
     """All verdicts in force, and all orders whose diagnosis is about a message."""
     now = datetime.now(UTC)
     store = MessageStore(server.reader._store)
-    messages = {}
+    messages: dict[tuple[str, str], str] = {}
     for verdict in Verdict:
         page = await store.find_messages(MessageFilter(verdict=verdict.value, limit=1000), now)
         messages |= {(life.message_id, life.queue): verdict.value for life in page.messages if not life.cleared_at}
-    orders = {}
+    orders: dict[str, str] = {}
     cursor = ""
     while True:
         found = await server.reader.find_orders(OrderFilter(limit=1000, cursor=cursor), now)
@@ -203,6 +203,10 @@ class Lossy(Collector):
         self._draw = random.Random(5)
         self.dropped = 0
         self._lock = threading.Lock()
+
+    def __enter__(self) -> Lossy:
+        super().__enter__()
+        return self
 
     def _keep(self, transport: str, request: ExportTraceServiceRequest) -> None:
         with self._lock:
