@@ -142,6 +142,12 @@ def test_messages_without_an_order_are_an_incident_of_their_queue() -> None:
     assert (incident.orders, incident.affected, incident.messages) == (0, 0, 5)
 
 
+def test_a_routing_key_that_nobody_takes_is_one_cause_for_messages_and_orders() -> None:
+    group = FailedGroup("main", "", Verdict.UNROUTABLE, 1, 1, NOW, NOW, ("A-1",), "order.x")
+    why = diagnosis(DiagnosisKind.MESSAGE_LOST, "shop", verdict="unroutable", routing_key="order.x", exchange="orders")
+    assert [one.cause.id for one in troubles_of_group(group)] == [build_cause(why).id]
+
+
 def test_orders_that_were_judged_themselves_are_left_to_their_diagnosis() -> None:
     group = FailedGroup("main", "mes.orders", Verdict.EXPIRED, 2, 2, NOW, NOW, ("A-1", "A-2"))
     assert [one.order_id for one in troubles_of_group(group, {"A-1"})] == ["A-2"]

@@ -55,11 +55,12 @@ async def save_messages(store: MessageStore, now: datetime) -> None:
         )
     await store.save_events(rows)
     fact = MessageFact("queue_depth", {"ready": "1", "consumers": "0"})
+    nobody = MessageFact("published_to_no_queue", {"exchange": "orders", "routing_key": "order.x"})
     since = now - timedelta(seconds=40)
     await store.save_findings(
         "main",
         [
-            MessageFinding("m-1", "", Verdict.UNROUTABLE, CERTAIN, (), since, since, now, None, "A-2"),
+            MessageFinding("m-1", "", Verdict.UNROUTABLE, CERTAIN, (nobody,), since, since, now, None, "A-2"),
             MessageFinding(
                 "m-2", "mes.orders", Verdict.STUCK_IN_QUEUE, CERTAIN, (fact,), since, since, now, None, "A-1"
             ),
@@ -137,6 +138,7 @@ async def test_messages_queues_and_incidents_show_what_the_store_holds(client: h
     assert "1 сообщение потеряно, 1 сообщение застряло" in listed
     assert "ни одна очередь не принимает «order.x» из обменника orders." in listed
     assert 'href="/orders/A-2"' in listed
+    assert '<small class="line">order.x</small>' in listed[listed.index('id="groups"') : listed.index('id="troubled"')]
     only = (await client.get("/messages?verdict=stuck_in_queue&queue=mes.orders")).text
     assert "/messages/m-2" in only[only.index('id="rows"') :]
     assert "/messages/m-1" not in only[only.index('id="rows"') :]

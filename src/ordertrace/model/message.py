@@ -169,7 +169,7 @@ class QueueSight:
 
 @dataclass(frozen=True, slots=True)
 class FailedGroup:
-    """Messages with the same verdict in the same queue, in force."""
+    """Messages with the same verdict in the same queue, in force; those that reached none also by their routing key."""
 
     broker: str
     queue: str
@@ -179,6 +179,7 @@ class FailedGroup:
     first_since: datetime
     last_since: datetime
     order_ids: tuple[str, ...]
+    routing_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,13 +58,15 @@ def troubles_of_group(group: FailedGroup, spoken_for: Container[str] = ()) -> It
 
     Orders in `spoken_for` are left out: what is held against the order itself says more.
     """
-    facts = {"verdict": group.verdict.value, "queue": group.queue}
+    facts = {"verdict": group.verdict.value, "queue": group.queue, "routing_key": group.routing_key}
     cause = build_cause(Diagnosis(_kind_of(group.verdict), group.first_since, "", 1.0, (), facts))
     for order_id in group.order_ids:
         if order_id not in spoken_for:
             yield Trouble(order_id, order_id, cause, group.first_since, group.messages)
     if not group.orders:
-        yield Trouble(f"{group.broker}/{group.queue}", "", cause, group.first_since, group.messages)
+        yield Trouble(
+            f"{group.broker}/{group.queue or group.routing_key}", "", cause, group.first_since, group.messages
+        )
 
 
 @dataclass(slots=True)

@@ -75,7 +75,9 @@ def _of_messages(t: Translator, incident: Incident, system: str, language: str) 
     verdict = facts.get("verdict", "")
     why = verdict_title(verdict, language) if verdict in list(Verdict) else ""
     if kind is DiagnosisKind.NEVER_PUBLISHED:
-        return _sentence(t.gettext("%(system)s does not send messages that are due", system=system), place)
+        status = status_reached(facts.get("status", ""), language)
+        missing = place or (t.gettext("“%(text)s”", text=status) if status else "")
+        return _sentence(t.gettext("%(system)s does not send messages that are due", system=system), missing)
     if kind is DiagnosisKind.NO_EFFECT:
         return _sentence(t.gettext("Messages are taken, but nothing follows"), place)
     if kind is DiagnosisKind.MESSAGE_STUCK:

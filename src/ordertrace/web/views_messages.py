@@ -59,6 +59,7 @@ class GroupLine:
     tone: str
     problem: str
     place: str
+    routing_key: str
     count: str
     orders: tuple[tuple[str, str], ...]
     more_orders: int
@@ -229,10 +230,11 @@ def _group_line(group: FailedGroup, viewer: Viewer) -> GroupLine:
     t = viewer.t
     orders = tuple((shorten_id(order_id, 18), order_url(order_id)) for order_id in group.order_ids[:GROUP_ORDERS_SHOWN])
     return GroupLine(
-        key=f"{group.broker} {group.queue} {group.verdict}",
+        key=f"{group.broker} {group.queue} {group.routing_key} {group.verdict}",
         tone="soon" if group.verdict in STUCK else "bad",
         problem=verdict_title(group.verdict, viewer.language),
         place=group.queue or t.gettext("before any queue"),
+        routing_key=group.routing_key,
         count=number_words(group.messages, viewer.language),
         orders=orders,
         more_orders=max(0, group.orders - len(orders)),
