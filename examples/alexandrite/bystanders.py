@@ -108,4 +108,7 @@ async def _book(channel: AbstractChannel, order_id: str | None) -> None:
 
 def _note(text: str, order_id: str | None, priority: int = 0) -> aio_pika.Message:
     body = {"Note": text} | ({"OrderId": order_id} if order_id else {})
-    return aio_pika.Message(json.dumps(body).encode(), priority=priority, app_id="MES", content_type="application/json")
+    return aio_pika.Message(
+        json.dumps(body).encode(), priority=priority, app_id="MES", content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+    )  # fmt: skip

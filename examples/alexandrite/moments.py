@@ -15,7 +15,7 @@ from .bus import declare_lane
 from .harm import MOMENTS, NEEDS_OWN_BROKER, lane_queue
 from .truth import Fact, Ledger, OrderTruth
 
-_PATIENCE = 5  # a broker dies less often than somebody purges a queue
+_PATIENCE = 30  # a broker dies less often than somebody purges a queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from alexandrite.broker import RabbitNode
-from alexandrite.harm import HARMS
+from alexandrite.harm import HARMS, NEEDS_OWN_BROKER, lane_queue
 from alexandrite.rights import company_url, prepare_watch
 from alexandrite.run import Options, run_company
 from alexandrite.truth import Ledger
@@ -77,6 +77,8 @@ def scenario_settings(directory: Path, node: RabbitNode, vhosts: Sequence[str]) 
         example["flow"][name] *= factor
     (broker,) = example["broker"]
     broker |= {name: broker[name] * factor for name in ("wait", "unacked")}
+    # What waits for the broker to die waits longer than that; it must be seen by the watch, so there is one such moment.
+    broker["queue"] = (*broker["queue"], {"name": lane_queue(NEEDS_OWN_BROKER), "wait": 60.0})
     watches = {vhost: prepare_watch(node, vhost) for vhost in vhosts}
     listen = dict.fromkeys(("otlp_grpc", "otlp_http", "web", "zipkin", "jaeger_storage"), "127.0.0.1:0")
     own = {

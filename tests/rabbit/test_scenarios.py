@@ -41,7 +41,7 @@ async def test_every_loss_is_named_and_nothing_else(watched_node: RabbitNode, tm
 async def test_what_a_killed_broker_lost_is_named(watched_node: RabbitNode, tmp_path: Path) -> None:
     async with watching_server(scenario_settings(tmp_path / "data", watched_node, (VHOST,))) as server:
         options = company_options(
-            watched_node, VHOST, server, seed=23, orders=60, orders_per_minute=240, faults={NEEDS_OWN_BROKER: 0.07},
+            watched_node, VHOST, server, seed=23, orders=60, orders_per_minute=720, faults={NEEDS_OWN_BROKER: 0.07},
             first_number=7_000_000,
         )  # fmt: skip
         scores = await run_and_compare(server, watched_node, (options,))
