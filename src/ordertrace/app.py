@@ -69,7 +69,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper))
         brokers = BrokerWatches(settings, store, metrics, sweeper.tell, sweeper.review)
         await parts.enter_async_context(brokers)
-        incidents = IncidentKeeper(store, messages.failed_groups if messages else None)
+        incidents = IncidentKeeper(store, messages.failed_groups if messages else None, settings.incidents)
         await incidents.start(datetime.now(UTC))
         await parts.enter_async_context(_running(incidents.run(sweeper.findings), "incidents"))
         reader = OrderReader(store, flow, clock, messages)

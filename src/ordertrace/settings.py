@@ -269,6 +269,13 @@ class SweepSettings(Section):
     open_orders_max: int = Field(200_000, ge=1_000)
 
 
+class IncidentSettings(Section):
+    """An incident ends by itself when nobody has suffered for `quiet`; ended ones are listed for `shown`."""
+
+    quiet: Duration = timedelta(minutes=10)
+    shown: Duration = timedelta(days=7)
+
+
 class AccessSettings(Section):
     """Filled by the access capability; until then everything listens on loopback only."""
 
@@ -325,6 +332,7 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     retention: RetentionSettings = RetentionSettings()
     sweep: SweepSettings = SweepSettings()
+    incidents: IncidentSettings = IncidentSettings()
     access: AccessSettings = AccessSettings()
     alerts: AlertsSettings = AlertsSettings()
     logs: LogsSettings = LogsSettings()

@@ -24,12 +24,13 @@ from ordertrace.orders.incidents import (
     troubles_of_group,
     update_courses,
 )
-from ordertrace.settings import Settings, StoreSettings
+from ordertrace.settings import IncidentSettings, Settings, StoreSettings
 from ordertrace.store.orders import Finding
 from ordertrace.store.store import Store, open_store
 
 NOW = datetime(2026, 3, 12, 11, 54, 40, tzinfo=UTC)
 QUIET = timedelta(minutes=10)
+RULES = IncidentSettings(quiet=QUIET)
 
 
 def diagnosis(kind: DiagnosisKind = DiagnosisKind.PROCESSING_ERROR, system: str = "crm", **facts: str) -> Diagnosis:
@@ -165,7 +166,7 @@ def findings(*order_ids: str) -> dict[str, Finding]:
 
 
 async def test_incidents_are_kept_with_what_people_say(store: Store) -> None:
-    keeper = IncidentKeeper(store, quiet=QUIET)
+    keeper = IncidentKeeper(store, settings=RULES)
     now = datetime.now(UTC)
     await keeper.start(now)
     await keeper.update(findings("A-1", "A-2"), now)
@@ -187,10 +188,10 @@ async def test_incidents_are_kept_with_what_people_say(store: Store) -> None:
 
 async def test_a_restart_goes_on_where_it_was(store: Store) -> None:
     now = datetime.now(UTC)
-    keeper = IncidentKeeper(store, quiet=QUIET)
+    keeper = IncidentKeeper(store, settings=RULES)
     await keeper.start(now)
     await keeper.update(findings("A-1"), now)
-    restarted = IncidentKeeper(store, quiet=QUIET)
+    restarted = IncidentKeeper(store, settings=RULES)
     await restarted.start(now)
     await restarted.update(findings("A-1"), now + timedelta(minutes=1))
     [view] = await restarted.find(now)
@@ -204,12 +205,12 @@ async def test_a_restart_goes_on_where_it_was(store: Store) -> None:
 
 async def test_a_cause_from_long_ago_is_known_again(store: Store) -> None:
     long_ago, now = datetime.now(UTC) - timedelta(days=30), datetime.now(UTC)
-    keeper = IncidentKeeper(store, quiet=QUIET)
+    keeper = IncidentKeeper(store, settings=RULES)
     await keeper.start(long_ago)
     await keeper.update(findings("A-1"), long_ago)
     await keeper.update({}, long_ago + timedelta(minutes=1))
     await keeper.update({}, long_ago + timedelta(minutes=12))
-    later = IncidentKeeper(store, quiet=QUIET)
+    later = IncidentKeeper(store, settings=RULES)
     await later.start(now)
     assert await later.find(now) == []
     await later.update(findings("A-9"), now)
@@ -224,7 +225,7 @@ async def test_failed_messages_wait_for_the_judgement_of_their_order(store: Stor
     async def groups(_now: datetime) -> tuple[FailedGroup, ...]:
         return (group,)
 
-    keeper = IncidentKeeper(store, groups, QUIET)
+    keeper = IncidentKeeper(store, groups, RULES)
     now = datetime.now(UTC)
     await keeper.start(now)
     await keeper.update({}, now)

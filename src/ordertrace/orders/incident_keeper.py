@@ -15,6 +15,7 @@ from ..errors import Invalid, NotFound, OrdertraceError
 from ..model.incident import EntryKind, Incident, IncidentEntry, IncidentState, IncidentView, Trouble
 from ..model.message import FailedGroup
 from ..model.order import Diagnosis
+from ..settings import IncidentSettings
 from ..store.incidents import IncidentStore
 from ..store.orders import Finding
 from ..store.store import Store
@@ -22,10 +23,10 @@ from . import incidents
 from .incidents import Changes, Course, build_trouble, troubles_of_group, update_courses
 
 NAME_MAX, TEXT_MAX = 80, 2_000
-_RESOLVED_SHOWN = timedelta(days=7)
 _ORDERS_SHOWN = 50
 _UPDATE_EVERY = timedelta(seconds=1)
 _GROUPS_EVERY = timedelta(seconds=5)
+_SPOKEN_AFTER = timedelta(seconds=10)
 _COURSES_MAX = 2_000
 _FAILED = "incidents could not be updated"
 
@@ -40,13 +41,11 @@ class IncidentKeeper:
         self,
         store: Store,
         groups: Groups | None = None,
-        quiet: timedelta = timedelta(minutes=10),
-        spoken_after: timedelta = timedelta(seconds=10),
+        settings: IncidentSettings | None = None,
     ) -> None:
         self._store = IncidentStore(store)
         self._groups = groups
-        self._quiet = quiet
-        self._spoken_after = spoken_after
+        self._settings = settings or IncidentSettings()
         self._courses: dict[str, Course] = {}
         self._unsaved = Changes()
         self._lock = asyncio.Lock()
@@ -57,7 +56,7 @@ class IncidentKeeper:
 
     async def start(self, now: datetime) -> None:
         """Takes over what the store holds. Raises as `Store.query` does."""
-        known = await self._store.find(now - _RESOLVED_SHOWN)
+        known = await self._store.find(now - self._settings.shown)
         self._courses = {incident.id: Course(incident) for incident in known}
         for one in await self._store.affected(list(self._courses)):
             self._courses[one.incident_id].active[one.subject] = one
@@ -73,7 +72,7 @@ class IncidentKeeper:
         try:
             await self._ask_for_groups(now)
             async with self._lock:
-                changes = update_courses(self._courses, self._gather(findings, now), now, self._quiet)
+                changes = update_courses(self._courses, self._gather(findings, now), now, self._settings.quiet)
                 await self._recall(changes)
                 await self._save(changes, now)
         except OrdertraceError as error:
@@ -81,7 +80,7 @@ class IncidentKeeper:
 
     async def find(self, now: datetime) -> list[IncidentView]:
         """Incidents that are not resolved, and those of the last days; those that nobody is on first."""
-        found = await self._store.find(now - _RESOLVED_SHOWN)
+        found = await self._store.find(now - self._settings.shown)
         rank = {IncidentState.OPEN: 0, IncidentState.ACKNOWLEDGED: 1, IncidentState.RESOLVED: 2}
         return await self._store.views(sorted(found, key=lambda i: rank[i.state]), _ORDERS_SHOWN)
 
@@ -160,7 +159,7 @@ class IncidentKeeper:
         names = {f"{trouble.cause.id} {trouble.subject}": trouble for trouble in found}
         self._failed_since = {name: self._failed_since.get(name, now) for name in names}
         for name, trouble in names.items():
-            if now - self._failed_since[name] >= self._spoken_after:
+            if now - self._failed_since[name] >= _SPOKEN_AFTER:
                 yield trouble
 
     async def _recall(self, changes: Changes) -> None:

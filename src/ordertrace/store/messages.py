@@ -129,7 +129,9 @@ class MessageStore:
     async def failed_groups(self, now: datetime) -> tuple[FailedGroup, ...]:
         """Messages with a verdict in force, by queue and verdict, newest first."""
         rows = await self._store.query("failed_messages", {"since": now - _JUDGED})
-        return tuple(FailedGroup(r[0], r[1], Verdict(r[2]), r[3], r[4], r[5], r[6], tuple(sorted(r[7])), r[8]) for r in rows)
+        return tuple(
+            FailedGroup(r[0], r[1], Verdict(r[2]), r[3], r[4], r[5], r[6], tuple(sorted(r[7])), r[8]) for r in rows
+        )
 
     async def in_flight(self, broker: str, now: datetime, limit: int) -> list[InFlight]:
         """What a watch goes on with after a restart of ours, earliest first."""
