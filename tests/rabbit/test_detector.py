@@ -205,6 +205,16 @@ def test_a_deleted_queue_takes_what_waited_in_it() -> None:
     assert list(detector.books[Q].pending) == ["m-3"]
 
 
+def test_a_message_that_is_there_after_all_is_not_lost() -> None:
+    detector = build_detector()
+    detector.feed(published(0, "m-1", "quick.queue"))
+    assert count_twice(detector, 1, 0, queue="quick.queue")
+    detector.queue_seen("quick.queue", counted(2, 1))
+    assert [f.cleared_at is not None for f in judged(detector, 2.3)] == [True]
+    detector.queue_seen("quick.queue", counted(3, 1))
+    assert [f.verdict for f in judged(detector, 3.3)] == ["stuck_in_queue"]
+
+
 def test_a_deletion_that_is_told_late_is_still_the_reason() -> None:
     detector = build_detector()
     detector.feed(published(0))

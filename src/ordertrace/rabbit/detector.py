@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..model.message import CERTAIN, STUCK, MessageFact, MessageFinding, Verdict
-from .judging import ChannelSight, Judge, Ruling
+from .judging import THERE, ChannelSight, Judge, Ruling
 from .lives import Book, Bounds, Life, QueueFacts, QueueSample, Settled, forget_oldest, is_watched
 from .tap_record import DeadLetter, TapRecord
 
@@ -295,21 +295,20 @@ class Detector:
 
     def _apply(self, book: Book, ruling: Ruling, now: float) -> None:
         life = ruling.life
-        if ruling.verdict is None:
+        if ruling.why == THERE:
+            self._clear(life, now)
+            book.place(life)
+        elif ruling.verdict is None:
             if ruling.settled_at is not None:
                 self._settle(book, life, ruling.settled_at, ruling.why)
             else:
                 book.end(life)
                 self.vanished.append(life)
-            return
-        exchange = life.exchange
-        if self._bounds.mutes(book.queue, exchange, ruling.verdict):
+        else:
+            if not self._bounds.mutes(book.queue, life.exchange, ruling.verdict):
+                self._raise(life, ruling.verdict, ruling.confidence, ruling.evidence, ruling.since, ruling.known_at)
             if ruling.ends:
                 book.end(life)
-            return
-        self._raise(life, ruling.verdict, ruling.confidence, ruling.evidence, ruling.since, ruling.known_at)
-        if ruling.ends:
-            book.end(life)
 
     def _raise(
         self,

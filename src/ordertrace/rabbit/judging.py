@@ -19,6 +19,8 @@ STALE_SECONDS = 6.0  # figures of the management API are up to 5 s old
 _TOLD_SECONDS = 3 * STALE_SECONDS  # a busy broker tells much later whether a channel is transactional
 _CHANNEL_SECONDS = 30.0
 _EVENT_SECONDS = 30.0
+_SECOND_LOOK_SECONDS = 10.0
+THERE = "there_after_all"
 _RULINGS_MAX = 2_000
 
 
@@ -96,11 +98,7 @@ class Judge:
                 fact = MessageFact("queue_deleted", {"queue": book.queue})
                 yield Ruling(life, Verdict.QUEUE_DELETED, CERTAIN, (fact,), at, at, ends=True)
         for life in book.missed:  # the broker's events may be slower than the count that missed these
-            if (
-                life.finding
-                and life.finding.verdict is Verdict.REMOVED
-                and life.finding.since.timestamp() > at - _EVENT_SECONDS
-            ):
+            if life.finding and life.finding.verdict is Verdict.REMOVED and _since(life) > at - _EVENT_SECONDS:
                 fact = MessageFact("queue_deleted", {"queue": book.queue})
                 yield Ruling(life, Verdict.QUEUE_DELETED, CERTAIN, (fact,), at, at, ends=True)
         book.missed.clear()
@@ -123,11 +121,19 @@ class Judge:
                 yield from self._absent(book, life, sample, len(sure), now)
         elif missing <= 0 and _all_stand(book, sample, len(sure)):
             book.present_until = before
+            yield from self._there_after_all(book, sample, len(sure))
         book.suspects = frozenset(life.key for life in gone)
         if book.judged is None or (book.judged.consumers == 0) != (sample.consumers == 0):
             book.idle_since = sample.sent
         book.judged = sample
         yield from self._standing(book, sample, missing, now)
+
+    def _there_after_all(self, book: Book, sample: QueueSample, sure: int) -> Iterator[Ruling]:
+        """What was missed a moment ago is there if the queue holds so many more than were expected."""
+        missed = [life for life in book.missed if life.finding and _since(life) > sample.sent - _SECOND_LOOK_SECONDS]
+        if missed and sample.ready >= sure + len(missed) + sum(1 for _ in book.newer(sample.sent - MARGIN_SECONDS)):
+            yield from (Ruling(life, why=THERE) for life in missed)
+            book.missed.clear()
 
     def _absent(self, book: Book, life: Life, sample: QueueSample, sure: int, now: float) -> Iterator[Ruling]:
         """Why a message is not where it should be; nothing where it may never have been there."""
@@ -210,6 +216,10 @@ def _all_stand(book: Book, sample: QueueSample, sure: int) -> bool:
     """Whether the count covers these messages and all others that may have been counted: then each of these was there."""
     others = len(book.pending) - sure + sum(1 for _, at in book.recent if at > sample.sent)
     return sample.ready >= sure + others and (sample.consumers == 0 or not book.unsettled)
+
+
+def _since(life: Life) -> float:
+    return life.finding.since.timestamp() if life.finding else 0.0
 
 
 def _was_refused(facts: QueueFacts | None, life: Life) -> bool | None:
