@@ -4,7 +4,8 @@ the board, for a second."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..errors import NotFound
@@ -24,6 +25,7 @@ _DOTS_A_TENTH = 40
 _ATTENTION = 50
 _SOON_LATE = 10
 _BOARD_AGE_MAX = timedelta(seconds=1)
+_COURSE_AGE_MAX = timedelta(seconds=10)
 
 
 class OrderReader:
@@ -37,6 +39,8 @@ class OrderReader:
         self._clock = clock
         self._watching_since: datetime | None = None
         self._board: Board | None = None
+        self._board_counts: Mapping[str, int] = {}
+        self._hours: tuple[datetime, Sequence[Row]] | None = None
         self._board_lock = asyncio.Lock()
 
     async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
@@ -57,9 +61,7 @@ class OrderReader:
 
     async def find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
         """One page of orders and how many there are by state. Raises Invalid for a foreign cursor."""
-        (ids, cursor), counts = await asyncio.gather(
-            self._orders.find_ids(query, now), self._orders.count_by_state(query, now)
-        )
+        (ids, cursor), counts = await asyncio.gather(self._orders.find_ids(query, now), self._counts(query, now))
         return OrderPage(await self._build_orders(ids, now), cursor, counts)
 
     async def get_board(self, now: datetime) -> Board:
@@ -74,10 +76,10 @@ class OrderReader:
 
     async def _build_board(self, now: datetime) -> Board:
         columns, hours, trouble = await asyncio.gather(
-            self._orders.columns(now, _DOTS_A_TENTH), self._orders.figures(now, TREND_HOURS), self._find_trouble(now)
+            self._orders.columns(now, _DOTS_A_TENTH), self._course(now), self._find_trouble(now)
         )
         soon_late = await self._build_orders(soon_late_ids(columns, _SOON_LATE), now)
-        counts = build_counts(columns)
+        counts = self._board_counts = build_counts(columns)
         return Board(
             at=now,
             figures=build_figures(counts, hours),
@@ -93,11 +95,22 @@ class OrderReader:
         return _sights(rows, self.flow, self._clock)
 
     async def _find_trouble(self, now: datetime) -> tuple[Order, ...]:
-        pages = await asyncio.gather(
-            *(self._orders.find_ids(OrderFilter(state=state, limit=_ATTENTION), now) for state in ("failed", "stuck"))
-        )
-        orders = await self._build_orders([order_id for ids, _ in pages for order_id in ids], now)
-        return tuple(sorted(orders, key=_harm)[:_ATTENTION])
+        orders = await self._build_orders(await self._orders.find_trouble(now, _ATTENTION), now)
+        return tuple(sorted(orders, key=_harm))
+
+    async def _counts(self, query: OrderFilter, now: datetime) -> Mapping[str, int]:
+        """Orders by state; those of all orders are the board's, if it has just been asked for."""
+        blank = OrderFilter()
+        everything = replace(query, state="", sort=blank.sort, limit=blank.limit, cursor="") == blank
+        if everything and self._board and timedelta() <= now - self._board.at < _BOARD_AGE_MAX:
+            return self._board_counts
+        return await self._orders.count_by_state(query, now)
+
+    async def _course(self, now: datetime) -> Sequence[Row]:
+        """The figures' course by the hour, which need not be known to the second."""
+        if self._hours is None or not timedelta() <= now - self._hours[0] < _COURSE_AGE_MAX:
+            self._hours = now, await self._orders.figures(now, TREND_HOURS)
+        return self._hours[1]
 
     async def _build_orders(self, ids: list[str], now: datetime) -> tuple[Order, ...]:
         found = await self._evidence.find(ids, now)

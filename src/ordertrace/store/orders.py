@@ -24,6 +24,7 @@ from .store import Row, Store
 
 _EVENTS_AN_ORDER_MAX = 2_000
 _NEVER_NS = 2**62
+_TROUBLE = frozenset({OrderState.STUCK.value, OrderState.FAILED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,19 @@ class OrderStore:
     async def find_ids(self, query: OrderFilter, now: datetime) -> tuple[list[str], str | None]:
         """One page of order ids and the cursor of the next one. Raises Invalid for a cursor that is not ours."""
         offset = _offset(query.cursor)
-        parameters = self._states(now, query) | _filters(query)
+        states = [query.state] if query.state else []
+        parameters = self._states(now, states) | _filters(query) | {"states": states}
         rows = await self._store.query("find_orders", parameters | {"limit": query.limit + 1, "offset": offset})
         ids = [row[0] for row in rows[: query.limit]]
         return ids, str(offset + query.limit) if len(rows) > query.limit else None
+
+    async def find_trouble(self, now: datetime, limit: int) -> list[str]:
+        """Stuck and failed orders, the longest overdue first."""
+        states = list(_TROUBLE)
+        parameters = (
+            self._states(now, states) | _filters(OrderFilter()) | {"states": states, "limit": limit, "offset": 0}
+        )
+        return [row[0] for row in await self._store.query("find_orders", parameters)]
 
     async def count_by_state(self, query: OrderFilter, now: datetime) -> dict[str, int]:
         """How many orders the filter lets through in each state, whatever state it asks for."""
@@ -137,7 +147,7 @@ class OrderStore:
         ]
         await self._store.insert("findings", columns, [_finding_row(finding, now) for finding in findings])
 
-    def _states(self, now: datetime, query: OrderFilter | None = None) -> dict[str, object]:
+    def _states(self, now: datetime, states: Sequence[str] = ()) -> dict[str, object]:
         flow = self._flow
         successors = {step.status: flow.successor(step.status) for step in flow.steps}
         return {
@@ -147,7 +157,7 @@ class OrderStore:
             "flow_deadline": _ns(flow.deadline),
             "closed_rank": len(flow.steps) + 1,
             "cancelled_rank": len(flow.steps) + 2,
-            "in_trouble": query is not None and query.state in ("stuck", "failed"),
+            "in_trouble": bool(states) and set(states) <= _TROUBLE,
             "now": int(now.timestamp() * 1e9),
             "systems": [system.name for system in flow.systems],
             "owners": [system.owner for system in flow.systems],
@@ -156,7 +166,6 @@ class OrderStore:
 
 def _filters(query: OrderFilter) -> dict[str, object]:
     return {
-        "state": query.state,
         "status": query.status,
         "system": query.system,
         "owner": query.owner,

@@ -1,10 +1,10 @@
 -- with: order_states
 -- One page of order ids in the order asked for, by filters of which empty ones do not restrict.
--- beside the parameters of order_states: state, status, system, owner, q (part of an id), since, until (start of the order, ns),
+-- beside the parameters of order_states: states (any of them), status, system, owner, q (part of an id), since, until (start of the order, ns),
 -- sort (harm, age, deadline, started, id), limit, offset
 SELECT order_id
 FROM order_states
-WHERE ({state:String} = '' OR state = {state:String})
+WHERE (empty({states:Array(String)}) OR has({states:Array(String)}, state))
     AND ({status:String} = '' OR status = {status:String})
     AND ({system:String} = '' OR system = {system:String})
     AND ({owner:String} = '' OR owner = {owner:String})
