@@ -107,7 +107,7 @@ class Incident(BaseModel):
 
 
 class IncidentList(BaseModel):
-    """Incidents that are not resolved, and those of the last week."""
+    """Incidents that are not resolved, and those resolved lately."""
 
     incidents: list[Incident]
 
