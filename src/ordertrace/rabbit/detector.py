@@ -302,6 +302,7 @@ class Detector:
             if ruling.settled_at is not None:
                 self._settle(book, life, ruling.settled_at, ruling.why)
             else:
+                self._clear(life, now)
                 book.end(life)
                 self.vanished.append(life)
         else:

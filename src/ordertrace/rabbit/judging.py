@@ -177,11 +177,12 @@ class Judge:
         if sample.consumers and now - served_at < wait:
             return
         all_there = sample.ready >= len(book.pending) - sum(1 for _ in book.newer(sample.sent - MARGIN_SECONDS))
+        long_idle = now - book.idle_since >= wait  # after a gap, consumers get time to come back
         values = {"ready": str(sample.ready), "consumers": str(sample.consumers)}
         for life in list(book.pending.values())[:_RULINGS_MAX]:
             if now - life.waiting_since < wait:
                 break
-            if life.key in book.suspects or (life.key in book.blind and not all_there) or missing > 0:
+            if life.key in book.suspects or (life.key in book.blind and not (all_there and long_idle)) or missing > 0:
                 continue
             if life.finding is None:
                 known_at = max(life.waiting_since + wait, book.idle_since)
