@@ -20,7 +20,7 @@ from ordertrace.settings import Settings
 from ordertrace.store.messages import MessageStore
 from ordertrace.web.app import build_fallback, build_web
 
-from .message_samples import SampleIncidents, SampleMessages, every_incident, every_life, sights
+from .message_samples import RecordingIncidents, SampleIncidents, SampleMessages, every_incident, every_life, sights
 from .samples import SampleReader, crowd, every_timeline
 
 
@@ -55,18 +55,26 @@ def client(reader: SampleReader) -> TestClient:
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     """The address of a site with all samples."""
-    yield from _serve(SampleReader(every_timeline(), crowd(120)))
+    yield from _serve(full_site(SampleReader(every_timeline(), crowd(120))))
 
 
 @pytest.fixture
 def changing_site(reader: SampleReader) -> Iterator[str]:
     """A site of one test's own, whose orders the test may change."""
-    yield from _serve(reader)
+    yield from _serve(full_site(reader))
 
 
-def _serve(reader: SampleReader) -> Iterator[str]:
+@pytest.fixture
+def speaking_site(reader: SampleReader) -> Iterator[tuple[str, RecordingIncidents]]:
+    """A site whose incidents take down what is said, and them."""
+    kept = RecordingIncidents()
+    for address in _serve(build_site(reader, None, kept)):
+        yield address, kept
+
+
+def _serve(application: Starlette) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(full_site(reader), log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

@@ -283,6 +283,29 @@ class SampleIncidents:
         return [view.incident for view in self.views.values() if order_id in view.order_ids][:2]
 
 
+class RecordingIncidents(SampleIncidents):
+    """Also takes down what was said."""
+
+    def __init__(self) -> None:
+        super().__init__(every_incident())
+        self.said: list[tuple[str, ...]] = []
+
+    async def acknowledge(self, incident_id: str, by: str, text: str, now: object) -> IncidentView:
+        return await self._take("acknowledge", incident_id, by, text)
+
+    async def note(self, incident_id: str, by: str, text: str, now: object) -> IncidentView:
+        return await self._take("note", incident_id, by, text)
+
+    async def resolve(self, incident_id: str, by: str, text: str, now: object) -> IncidentView:
+        return await self._take("resolve", incident_id, by, text)
+
+    async def _take(self, *said: str) -> IncidentView:
+        if not said[2]:
+            raise Invalid("by: say who you are")
+        self.said.append(said)
+        return await self.get(said[1])
+
+
 def recent(view: IncidentView, now: datetime) -> IncidentView:
     """The same, as if it had happened lately."""
     by, incident = now - NOW, view.incident

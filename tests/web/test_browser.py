@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from ordertrace.model.order import OrderState
 
-from .message_samples import every_incident
+from .message_samples import RecordingIncidents, every_incident
 from .samples import SampleReader
 
 PAGES = [
@@ -173,6 +173,21 @@ def test_messages_by_keyboard_and_without_javascript(open_page, site: str) -> No
     page.locator("#running a[data-item]").first.click()
     assert page.locator("form.say button").count() == 3
     assert page.locator("form.say input[name=by]").is_visible()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_an_incident_is_taken_on_in_the_browser(  # type: ignore[no-untyped-def]
+    open_page, speaking_site: tuple[str, RecordingIncidents], script: bool
+) -> None:
+    address, kept = speaking_site
+    incident = every_incident()[0].incident.id
+    page = open_page(f"{address}/incidents/{incident}?lang=en", java_script_enabled=script)
+    page.locator("input[name=by]").fill("Анна")
+    page.locator("textarea[name=text]").fill("looking")
+    page.locator("button", has_text="I am on it").click()
+    page.wait_for_url("**#history")
+    assert kept.said == [("acknowledge", incident, "Анна", "looking")]
+    assert page.locator("input[name=by]").input_value() == "Анна"
 
 
 def test_what_is_typed_stays_while_an_incident_refreshes(open_page, site: str) -> None:  # type: ignore[no-untyped-def]

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ordertrace.errors import Invalid
-from ordertrace.model.incident import IncidentView
 from ordertrace.model.message import MessageFact, MessageState, Verdict, WatchGap
 from ordertrace.model.order import Diagnosis, DiagnosisKind
 from ordertrace.texts import (
@@ -28,7 +26,7 @@ from ordertrace.texts import (
 )
 
 from .conftest import build_site
-from .message_samples import SampleIncidents, SampleMessages, build_life, every_incident, every_life
+from .message_samples import RecordingIncidents, SampleIncidents, SampleMessages, build_life, every_incident, every_life
 from .samples import NOW, SampleReader, every_timeline, stuck, the_flow
 from .test_pages import Outline
 
@@ -175,29 +173,6 @@ def test_incidents_name_who_is_on_it(client: TestClient) -> None:
     assert "nobody yet" in page
     assert f'<form method="post" action="/incidents/{INCIDENT}/note"' in page
     assert f'formaction="/incidents/{INCIDENT}/acknowledge"' in page
-
-
-class RecordingIncidents(SampleIncidents):
-    """Also takes down what was said."""
-
-    def __init__(self) -> None:
-        super().__init__(every_incident())
-        self.said: list[tuple[str, ...]] = []
-
-    async def acknowledge(self, incident_id: str, by: str, text: str, now: object) -> IncidentView:
-        return await self._take("acknowledge", incident_id, by, text)
-
-    async def note(self, incident_id: str, by: str, text: str, now: object) -> IncidentView:
-        return await self._take("note", incident_id, by, text)
-
-    async def resolve(self, incident_id: str, by: str, text: str, now: object) -> IncidentView:
-        return await self._take("resolve", incident_id, by, text)
-
-    async def _take(self, *said: str) -> IncidentView:
-        if not said[2]:
-            raise Invalid("by: say who you are")
-        self.said.append(said)
-        return await self.get(said[1])
 
 
 @pytest.fixture
