@@ -116,6 +116,13 @@ def test_message_taken_without_effect() -> None:
     assert (order.diagnosis.kind, order.diagnosis.system) == (DiagnosisKind.NO_EFFECT, "mes")
 
 
+def test_messages_about_other_things_are_not_taken_for_the_missing_one() -> None:
+    booking = life(status="", published_at=at(190), delivered_at=at(191), settled_at=at(191), consumer="mes")
+    order = judged(1800, booking)
+    assert order.diagnosis
+    assert order.diagnosis.kind is DiagnosisKind.NEVER_PUBLISHED
+
+
 def test_message_taken_and_held_is_stuck() -> None:
     order = judged(1800, life(delivered_at=at(181), consumer="mes", state=MessageState.DELIVERED))
     assert order.diagnosis

@@ -124,7 +124,9 @@ def _is_messaged(place: Place, watched: Watched, flow: Flow, now: datetime) -> b
 
 
 def _current(place: Place, watched: Watched) -> list[MessageLife]:
-    """Messages that carry the present status, or left after it was reached and say no other."""
+    """Messages that carry the present status; where none ever does, those that left after it was reached and say no other."""
+    if place.status in watched.messaged:
+        return [life for life in watched.lives if life.status == place.status]
     return [
         life
         for life in watched.lives
