@@ -15,8 +15,8 @@ from .lives import Book, Bounds, Life, QueueFacts, QueueSample
 
 MARGIN_SECONDS = 0.15  # what a busy broker may take from counting a message to showing it
 _LAG_SECONDS = 1.0
-STALE_SECONDS = 6.0  # figures of the management API are up to 5 s old
-_TOLD_SECONDS = 3 * STALE_SECONDS  # a busy broker tells much later whether a channel is transactional
+STALE_SECONDS = 10.0  # figures of the management API are up to 5 s old, and a busy broker keeps its answers for longer
+_TOLD_SECONDS = 18.0  # a busy broker tells much later whether a channel is transactional
 _CHANNEL_SECONDS = 30.0
 _EVENT_SECONDS = 30.0
 _SECOND_LOOK_SECONDS = 10.0
