@@ -16,11 +16,20 @@ from .work import Calling, Passing, Work, is_error
 def draw_messages(d: Drawing, cast: Cast) -> None:
     home = _homes(cast)
     inferred = [w for w in cast.works if w.inferred]
-    lost = {m.message_id for m in d.timeline.messages if m.state == "lost"}
-    for passing in cast.passings:
+    lost = {m.message_id: m.queue for m in d.timeline.messages if m.state == "lost"}
+    for passing in sorted(cast.passings, key=lambda p: p.received is not None):
         sender = home.get(passing.sent.id) if passing.sent else _told_by(passing.event, inferred)
         receiver = home.get(passing.received.id) if passing.received else _taken_by(passing.event, inferred)
-        _draw_message(d, passing, sender, receiver, passing.message_id in lost)
+        queue = lost.get(passing.message_id)
+        arrived = passing.received is not None and passing.received.queue not in ("", queue)
+        if not arrived:
+            _draw_message(d, passing, sender, receiver, queue)
+            lost.pop(passing.message_id, None)
+            continue
+        _draw_message(d, passing, sender, receiver, None)
+        if queue is not None and sender:  # one queue has passed it on, another has lost it
+            _draw_message(d, passing, sender, None, queue)
+            del lost[passing.message_id]
 
 
 def _homes(cast: Cast) -> dict[str, Work]:
@@ -57,7 +66,11 @@ def _taken_by(event: OrderEvent, inferred: Iterable[Work]) -> Work | None:
     return next((w for w in inferred if timedelta(0) <= w.begin - event.at <= timedelta(seconds=1)), None)
 
 
-def _draw_message(d: Drawing, passing: Passing, sender: Work | None, receiver: Work | None, lost: bool) -> None:
+def _draw_message(
+    d: Drawing, passing: Passing, sender: Work | None, receiver: Work | None, lost_in: str | None
+) -> None:
+    """`lost_in` is the queue that lost the message, '' if it came to none, None if it is not lost."""
+    lost = lost_in is not None
     queue_y = d.lanes[QUEUES].middle
     event = passing.event
     title = f"{event_words(event, d.viewer.flow, d.viewer.language)}\n{d.viewer.exact(event.at)}"
@@ -74,7 +87,7 @@ def _draw_message(d: Drawing, passing: Passing, sender: Work | None, receiver: W
         x = start[0] + 16 if start else d.axis.x(event.at)
         path = _line(start, (x, queue_y)) if start else ""
         d.arrows.append(Arrow(path, "cross" if lost else "open", x, queue_y, title, href))
-    where = shorten(event.queue or event.destination)
+    where = shorten(lost_in or event.queue or event.destination)
     if where and (lost or where not in d.named):  # the same queue again needs no second label
         label = Label(x + 7, queue_y - 9, where, "bad" if lost else "soft")
         if d.add_label(label) or d.add_label(replace(label, y=queue_y + 17)):
