@@ -114,7 +114,6 @@ async def _start(company: Company, otlp_grpc: str, otlp_http: str) -> asyncio.su
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "alexandrite"),
         *(str(part) for pair in arguments.items() for part in pair),
-        "--bystanders",
         env=os.environ | {"ORDERTRACE_AMQP_URL": company.amqp_url},  # not an argument: it may hold a password
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
