@@ -24,6 +24,7 @@ from ..privacy.rules import drop_pattern
 from ..settings import PrivacySettings
 from ..store.span_writer import AHEAD_MAX_NS, EARLIEST_NS
 
+_SUSPECTS_MAX, _SUSPECT_BYTES_MAX = 32, 64 * 1024  # looking closer must cost less than taking the request apart
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 _REASONS = {
@@ -99,10 +100,11 @@ class TraceCheck:
 
 
 def may_hold_containers(payload: bytes) -> bool:
-    """Whether some value in the request may be an array or a map: never wrongly no, seldom wrongly yes.
+    """Whether some value in the request is an array or a map: never wrongly no, hardly ever wrongly yes.
 
     A value is field 2 of its attribute (0x12), its length, the kind (0x2a, 0x32), and the container's length, which
-    follows from the value's. Compared are the lowest seven bits, for each number of bytes that a length can have.
+    follows from the value's. Compared are the lowest seven bits, for each number of bytes that a length can have; what
+    looks like a container by chance, as random ids may, is told apart by reading it.
     """
     codes = numpy.frombuffer(payload + bytes(8), numpy.uint8)
     starts = numpy.flatnonzero(codes[:-8] == 0x12)
@@ -110,10 +112,23 @@ def may_hold_containers(payload: bytes) -> bool:
         kinds, inner = codes[starts + 1 + width], codes[starts + 2 + width] & 127
         rest = ((codes[starts + 1] & 127) - 1 - width) & 127
         found = ((kinds == 0x2A) | (kinds == 0x32)) & ((inner == rest) | (inner == ((rest + 1) & 127)))
-        if found.any():
+        suspects = starts[found]
+        if len(suspects) > _SUSPECTS_MAX or any(_is_container(payload, int(at) + 1, width) for at in suspects):
             return True
         starts = starts[codes[starts + width] > 127]
     return False
+
+
+def _is_container(payload: bytes, at: int, width: int) -> bool:
+    """Whether the bytes behind the length at `at`, which is `width` bytes long, read as an AnyValue that is a container."""
+    length = sum((payload[at + i] & 127) << 7 * i for i in range(width))
+    if length > _SUSPECT_BYTES_MAX:
+        return True
+    try:
+        value = AnyValue.FromString(payload[at + width : at + width + length])
+    except DecodeError:
+        return False
+    return value.WhichOneof("value") in ("array_value", "kvlist_value")
 
 
 def _count(request: ExportTraceServiceRequest) -> tuple[int, dict[str, int]]:

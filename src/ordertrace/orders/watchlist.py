@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..model.flow import Flow
@@ -41,6 +41,8 @@ class Watchlist:
         self._end_rank = len(flow.steps) + 1
         self._step_ns = {s.status: int(s.deadline.total_seconds() * _NS) for s in flow.steps if s.deadline}
         self._flow_ns = int(flow.deadline.total_seconds() * _NS)
+        self._error_ns = int(flow.error_grace.total_seconds() * _NS)
+        self._mismatch_ns = int(flow.mismatch_grace.total_seconds() * _NS) + 1
         self._followers = {system.name for system in flow.systems if system.follows and not system.closed}
 
     def __len__(self) -> int:
@@ -109,18 +111,14 @@ class Watchlist:
         reviews = [deadline_ns]
         if glance.error_ns:
             # the error's own length is not known here: look again a little later if it was too early
-            grace = glance.error_ns + int(self._flow.error_grace.total_seconds() * _NS)
-            reviews += [
-                grace,
-                grace + _NS,
-                grace + 10 * _NS,
-                glance.seen_ns + int(self._flow.error_grace.total_seconds() * _NS),
-            ]
-        if len({rank for system, rank in glance.views.items() if system in self._followers}) > 1:
-            reviews += [
-                moment + int(self._flow.mismatch_grace.total_seconds() * _NS) + 1
-                for moment in (glance.since_ns, glance.seen_ns)
-            ]
+            grace = glance.error_ns + self._error_ns
+            reviews += [grace, grace + _NS, grace + 10 * _NS, glance.seen_ns + self._error_ns]
+        if len(glance.views) > 1 and self._disagree(glance.views):
+            reviews += [glance.since_ns + self._mismatch_ns, glance.seen_ns + self._mismatch_ns]
         arrived_ns = glance.inserted_ms * 1_000_000
-        settled = arrived_ns + self._settle_ns if arrived_ns - glance.seen_ns > self._lag_max_ns else 0
-        return tuple(sorted(max(review, settled) for review in reviews))
+        if arrived_ns - glance.seen_ns > self._lag_max_ns:
+            reviews = [max(review, arrived_ns + self._settle_ns) for review in reviews]
+        return tuple(sorted(reviews)) if len(reviews) > 1 else (reviews[0],)
+
+    def _disagree(self, views: Mapping[str, int]) -> bool:
+        return len({rank for system, rank in views.items() if system in self._followers}) > 1
