@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -256,6 +257,7 @@ class JournalSettings(Section):
 
 class RetentionSettings(Section):
     spans: Duration = timedelta(days=30)
+    logs: Duration = timedelta(days=30)
     order_events: Duration = timedelta(days=3 * 365)
 
 
@@ -366,13 +368,13 @@ class Settings(BaseSettings):
 
 
 class Rule(BaseModel):
-    """Where to find an order id or a status: an attribute, or a pattern in an attribute.
+    """Where to find an order id or a status: an attribute, a pattern in an attribute, or a pattern in a log record's body.
 
-    Written as `attribute:KEY` or `pattern:KEY:REGEX` with a group named `id` (or `status`); RE2 syntax.
+    Written as `attribute:KEY`, `pattern:KEY:REGEX` or `log:REGEX` with a group named `id` (or `status`); RE2 syntax.
     """
 
     model_config = ConfigDict(frozen=True)
-    source: Literal["attribute", "pattern"]
+    source: Literal["attribute", "pattern", "log"]
     key: str
     pattern: str = ""
     group: int = 0
@@ -383,16 +385,28 @@ def parse_rule(text: str) -> Rule:
     source, _, rest = text.partition(":")
     if source == "attribute" and rest:
         return Rule(source="attribute", key=rest)
+    if source == "log" and rest:
+        return Rule(source="log", key="", pattern=rest, group=_group(text, rest))
     key, _, pattern = rest.partition(":")
     if source != "pattern" or not key or not pattern:
-        raise ValueError(f"rule {text!r}: write attribute:KEY or pattern:KEY:REGEX")
+        raise ValueError(f"rule {text!r}: write attribute:KEY, pattern:KEY:REGEX or log:REGEX")
+    return Rule(source="pattern", key=key, pattern=pattern, group=_group(text, pattern))
+
+
+def span_rules(texts: Sequence[str]) -> list[Rule]:
+    """Those of the rules that look into attributes, as spans and log records have."""
+    return [rule for rule in map(parse_rule, texts) if rule.source != "log"]
+
+
+def _group(text: str, pattern: str) -> int:
+    """The number of the pattern's only named group. Raises ValueError."""
     try:
         groups = re.compile(pattern).groupindex
     except re.error as error:
         raise ValueError(f"rule {text!r}: {error}") from None
     if len(groups) != 1:
         raise ValueError(f"rule {text!r}: the pattern needs exactly one named group, (?P<id>…)")
-    return Rule(source="pattern", key=key, pattern=pattern, group=next(iter(groups.values())))
+    return next(iter(groups.values()))
 
 
 def load_settings(path: Path | None = None) -> Settings:

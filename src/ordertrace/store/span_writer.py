@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import Error as EngineError
 from ..errors import Invalid, Unavailable
 from ..metrics import Metrics
 from ..privacy.rules import build_rules, sql_array, sql_string
-from ..settings import Rule, Settings, parse_rule
+from ..settings import Rule, Settings, span_rules
 from .statements import statement
 from .store import clean
 
@@ -108,8 +108,8 @@ class SpanWriter:
 def build_statement(settings: Settings) -> str:
     """The INSERT with the rules of these settings in it."""
     privacy = build_rules(settings.privacy)
-    ids = [parse_rule(text) for text in settings.order.id]
-    statuses = [parse_rule(text) for text in settings.order.status]
+    ids = span_rules(settings.order.id)
+    statuses = span_rules(settings.order.status)
     messages = [Rule(source="attribute", key=key) for key in ("messaging.message.id", "messaging.message_id")]
     keys = list(dict.fromkeys(rule.key for rule in (*ids, *statuses, *messages)))[:250]
     return Template(statement("insert_spans")).substitute(

@@ -122,7 +122,11 @@ class Store:
 
     def _apply_retention(self, client: Client) -> None:
         """Makes tables keep rows as long as the settings say; tables that do already are left alone."""
-        kept = {"otel_traces": self._settings.retention.spans, "order_events": self._settings.retention.order_events}
+        kept = {
+            "otel_traces": self._settings.retention.spans,
+            "otel_logs": self._settings.retention.logs,
+            "order_events": self._settings.retention.order_events,
+        }
         tables = client.query(statement("table_retention"), parameters={"tables": list(kept)}).result_rows
         for table, definition in tables:
             seconds = int(kept[table].total_seconds())
