@@ -94,9 +94,12 @@ async def run(settings: Settings) -> None:
 def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, sweeper: Sweeper) -> Intake:
     joiner = Joiner(store, flow)
 
-    async def join(groups: Sequence[datetime]) -> None:
-        await joiner.join(groups)
-        sweeper.tell(groups)
+    async def join(spans: Sequence[datetime], logs: Sequence[datetime]) -> None:
+        if spans:
+            await joiner.join(spans)
+        if logs:
+            await joiner.join_logs(logs)
+        sweeper.tell([*spans, *logs])
 
     return Intake(settings, metrics, store, join)
 

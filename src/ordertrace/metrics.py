@@ -57,6 +57,14 @@ class Metrics:
         self.spans_received = counter("ordertrace_spans_received", "Spans in acknowledged requests", "protocol")
         self.spans_stored = counter("ordertrace_spans_stored", "Spans that became rows")
         self.spans_refused = counter("ordertrace_spans_refused", "Spans not kept", "reason")
+        self.logs_received = counter(
+            "ordertrace_log_records_received", "Log records in acknowledged requests", "protocol"
+        )
+        self.logs_stored = counter("ordertrace_log_records_stored", "Log records that became rows")
+        self.logs_refused = counter("ordertrace_log_records_refused", "Log records not kept", "reason")
+        self.requests_repeated = counter(
+            "ordertrace_requests_repeated", "Requests that were acknowledged before and not written again"
+        )
         self.requests = counter("ordertrace_requests", "Requests by protocol and answer", "protocol", "answer")
         self.group_spans = histogram(
             "ordertrace_group_spans",

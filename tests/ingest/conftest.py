@@ -49,8 +49,8 @@ def settings_in(directory: Path, **journal: Any) -> Settings:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     metrics, joined = Metrics(), list[datetime]()
 
-    async def join(groups: Sequence[datetime]) -> None:
-        joined.extend(groups)
+    async def join(spans: Sequence[datetime], logs: Sequence[datetime]) -> None:
+        joined.extend([*spans, *logs])
 
     async with (
         open_store(settings, metrics) as store,

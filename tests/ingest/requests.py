@@ -6,8 +6,10 @@ import secrets
 import time
 from typing import Any
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
@@ -48,4 +50,17 @@ def request(*spans: Span, resource: dict[str, Any] | None = None) -> ExportTrace
     resource_spans = built.resource_spans.add()
     resource_spans.resource.attributes.extend(attributes(resource or {"service.name": "shop"}))
     resource_spans.scope_spans.add(spans=spans)
+    return built
+
+
+def record(body: Any = "a log record", values: dict[str, Any] | None = None, **fields: Any) -> LogRecord:
+    given = {"time_unix_nano": time.time_ns(), "severity_number": 9, "severity_text": "INFO", **fields}
+    return LogRecord(body=to_any(body), attributes=attributes(values or {}), **given)
+
+
+def log_request(*records: LogRecord, resource: dict[str, Any] | None = None) -> ExportLogsServiceRequest:
+    built = ExportLogsServiceRequest()
+    resource_logs = built.resource_logs.add()
+    resource_logs.resource.attributes.extend(attributes(resource or {"service.name": "shop"}))
+    resource_logs.scope_logs.add(log_records=records)
     return built

@@ -18,6 +18,7 @@ import pytest
 
 from ordertrace.errors import Invalid, Overloaded, Unavailable
 from ordertrace.ingest.intake import Intake
+from ordertrace.ingest.kinds import Kind
 from ordertrace.ingest.records import to_delimited
 from ordertrace.store.span_writer import Group, SpanWriter
 from tests.ingest.conftest import running, settings_in
@@ -111,11 +112,8 @@ async def test_a_refused_request_stands_alone(tmp_path: Path) -> None:
     async with running(settings_in(tmp_path, group_age_max="60s")) as run:
         for i in range(7):
             await run.intake.admit(request(span(f"good {i}")).SerializeToString(), "grpc")
-        segment = (
-            run.intake._journal.segment
-        )  # a request that the check lets through and the engine refuses is not known to us
-        assert segment
-        run.intake._journal.append([b"\x0a\xff\xff\xff\xff\x0f"], 1)
+        # a request that the check lets through and the engine refuses is not known to us
+        run.intake._journal.append(Kind.SPANS, [b"\x0a\xff\xff\xff\xff\x0f"], 1)
         await run.intake.admit(request(span("good 7")).SerializeToString(), "grpc")
         await run.intake.flush()
         assert run.rows("SELECT count() FROM otel_traces") == [(8,)]
@@ -140,12 +138,12 @@ async def test_a_group_written_twice_is_there_once(tmp_path: Path) -> None:
 
 async def test_a_full_queue_says_so(tmp_path: Path) -> None:
     async with running(settings_in(tmp_path, queued_bytes_max=1024 * 1024, group_age_max="60s")) as run:
-        body = request(span("large", {"text": "x" * 700_000})).SerializeToString()
-        await run.intake.admit(body, "grpc")
+        bodies = [request(span("large", {"text": "x" * 700_000})).SerializeToString() for _ in range(2)]
+        await run.intake.admit(bodies[0], "grpc")
         with pytest.raises(Overloaded):
-            await run.intake.admit(body, "grpc")
+            await run.intake.admit(bodies[1], "grpc")
         await run.intake.flush()
-        await run.intake.admit(body, "grpc")
+        await run.intake.admit(bodies[1], "grpc")
 
 
 async def test_a_journal_that_cannot_be_written_refuses_and_recovers(tmp_path: Path) -> None:

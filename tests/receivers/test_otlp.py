@@ -13,8 +13,12 @@ import grpc
 import httpx2
 import pytest
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
@@ -215,8 +219,18 @@ async def test_too_much_is_refused_before_it_is_kept(server: Running) -> None:
     assert await names(server) == ["after"]
 
 
-async def test_logs_are_answered_honestly(server: Running) -> None:
-    logs = ExportLogsServiceRequest()
-    logs.resource_logs.add().scope_logs.add().log_records.add(severity_text="INFO")
-    answer = await post(server, logs.SerializeToString(), path="/v1/logs")
-    assert ExportLogsServiceResponse.FromString(answer.content).partial_success.rejected_log_records == 1
+async def test_metrics_are_answered_honestly(server: Running) -> None:
+    metrics = ExportMetricsServiceRequest()
+    scope = metrics.resource_metrics.add().scope_metrics.add()
+    scope.metrics.add(name="sum").sum.data_points.add(as_int=1)
+    scope.metrics.add(name="histogram").histogram.data_points.extend([HistogramDataPoint(count=1)] * 2)
+    scope.metrics.add(name="empty")
+    answer = await post(server, metrics.SerializeToString(), path="/v1/metrics")
+    over_http = ExportMetricsServiceResponse.FromString(answer.content)
+    async with grpc.aio.insecure_channel(server.grpc.address) as channel:
+        path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+        over_grpc = ExportMetricsServiceResponse.FromString(await call(metrics.SerializeToString()))
+        assert await call(b"") == b""
+    assert over_http == over_grpc
+    assert over_http.partial_success.rejected_data_points == 3

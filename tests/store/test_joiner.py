@@ -150,3 +150,57 @@ async def test_span_without_any_order_stays_a_span(store: Store) -> None:
     group = await insert(store, 1, {"SpanName": "GET /health"})
     await Joiner(store, FLOW).join([group])
     assert await OrderStore(store, FLOW).changed([group]) == []
+
+
+async def insert_logs(store: Store, group: int, *records: Mapping[str, object]) -> datetime:
+    """Inserts log records as one group; returns its time of insertion."""
+    inserted_at = NOW + timedelta(milliseconds=group)
+    defaults: dict[str, object] = {
+        "Timestamp": NOW,
+        "TraceId": "t1",
+        "SpanId": "s1",
+        "SeverityNumber": 9,
+        "ServiceName": "shop",
+        "Body": "a record",
+        "LogAttributes": {},
+        "OrderId": "",
+        "OrderIdBy": "",
+        "OrderStatus": "",
+    }
+    rows = [(*({**defaults, **record}[name] for name in defaults), inserted_at) for record in records]
+    await store.insert("otel_logs", [*defaults, "inserted_at"], rows)
+    return inserted_at
+
+
+async def test_a_log_record_names_the_order_of_its_trace(store: Store) -> None:
+    joiner = Joiner(store, FLOW)
+    await joiner.join([await insert(store, 1, {"SpanName": "POST /orders"})])
+    assert await events_of(store, "A-1") == []
+    named = {"OrderId": "A-1", "OrderIdBy": "log"}
+    for _ in range(2):
+        await joiner.join_logs([await insert_logs(store, 2, named, {"Body": "nothing to tell"})])
+    (event,) = await events_of(store, "A-1")
+    assert (event.name, event.joined_by) == ("POST /orders", JoinedBy.TRACE)
+    await joiner.join([await insert(store, 3, {"SpanId": "s2", "SpanName": "later"})])
+    assert {event.name for event in await events_of(store, "A-1")} == {"POST /orders", "later"}
+
+
+async def test_log_records_become_facts_where_they_tell_something(store: Store) -> None:
+    thrown = {"exception.type": "E", "exception.message": "broken", "exception.stacktrace": "at …"}
+    group = await insert_logs(
+        store,
+        1,
+        {"Body": "failed", "SeverityNumber": 17, "LogAttributes": thrown, **NAMED, "OrderIdBy": "log"},
+        {"Body": "submitted", **NAMED, "OrderIdBy": "log"},
+        {"Body": "quiet", "OrderId": "A-1", "OrderIdBy": "log"},
+        {"Body": "of its trace", "SeverityNumber": 21},
+    )
+    await Joiner(store, FLOW).join_logs([group])
+    events = {event.name: event for event in await events_of(store, "A-1")}
+    assert set(events) == {"failed", "submitted", "of its trace"}
+    assert (events["submitted"].kind, events["submitted"].status) == (EventKind.STATUS, "SUBMITTED")
+    error = events["failed"].error
+    assert (events["failed"].kind, events["failed"].joined_by) == (EventKind.LOG, JoinedBy.LOG)
+    assert error
+    assert (error.type, error.message, error.stack) == ("E", "broken", "at …")
+    assert events["of its trace"].joined_by is JoinedBy.TRACE

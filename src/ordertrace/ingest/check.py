@@ -1,7 +1,7 @@
 """Whether a request is what it says, and what of it can be kept. Does not store, count or log.
 
 Arrays and maps inside values become JSON here, since the engine reads values as flat bytes; what a dropped key names is
-left out of them. A quick search finds the requests that hold any, so that all others pass as they came.
+left out of them. A quick search finds the parts of requests that hold any, so that all others pass as they came.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ..errors import Invalid
 from ..privacy.rules import drop_pattern
@@ -25,6 +27,8 @@ from ..settings import PrivacySettings
 from ..store.span_writer import AHEAD_MAX_NS, EARLIEST_NS
 
 _SUSPECTS_MAX, _SUSPECT_BYTES_MAX = 32, 64 * 1024  # looking closer must cost less than taking the request apart
+_IN_ATTRIBUTES = (0x12,)  # a value is field 2 of its attribute
+_IN_LOGS = (0x12, 0x2A)  # and a body is field 5 of its record
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 _REASONS = {
@@ -36,10 +40,11 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request that can be stored: its bytes, how many spans it holds that will be rows, and why others will not."""
+    """A request that can be stored: its bytes, how many spans or log records it holds that will be rows, and why others
+    will not."""
 
     request: bytes
-    spans: int
+    count: int
     refused: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -52,8 +57,7 @@ class TraceCheck:
     """Checks OTLP trace requests under the privacy settings in force."""
 
     def __init__(self, settings: PrivacySettings) -> None:
-        self._dropped = re.compile(drop_pattern(settings)) if settings.drop_keys else None
-        self._kept = frozenset(key.lower() for key in settings.keep_keys)
+        self._flattening = _Flattening(settings)
 
     def check(self, payload: bytes) -> Checked:
         """Raises Invalid for bytes that are no ExportTraceServiceRequest."""
@@ -65,16 +69,63 @@ class TraceCheck:
         return Checked(self._flattened(request, payload), total - sum(refused.values()), refused)
 
     def _flattened(self, request: ExportTraceServiceRequest, payload: bytes) -> bytes:
+        """Agents name arrays in their resource, once a request; spans are only read where they hold any themselves."""
         if not may_hold_containers(payload):
             return payload
-        for attributes in _attribute_lists(request):
-            for attribute in attributes:
-                self._flatten(attribute.value)
+        for resource_spans in request.resource_spans:
+            self._flattening.flatten(resource_spans.resource.attributes)
+            for scope_spans in resource_spans.scope_spans:
+                if may_hold_containers(scope_spans.SerializeToString()):
+                    for span in scope_spans.spans:
+                        self._flattening.flatten(span.attributes)
+                        for attributes in _attributes_of_parts(span):
+                            self._flattening.flatten(attributes)
         flat: bytes = request.SerializeToString()
         return flat
 
-    def _flatten(self, value: AnyValue) -> None:
-        """Makes a container one that holds nothing but its JSON: its kind stays visible, its text lies open to the rules."""
+
+class LogCheck:
+    """Checks OTLP log requests under the privacy settings in force. No record of a readable request is refused."""
+
+    def __init__(self, settings: PrivacySettings) -> None:
+        self._flattening = _Flattening(settings)
+
+    def check(self, payload: bytes) -> Checked:
+        """Raises Invalid for bytes that are no ExportLogsServiceRequest."""
+        try:
+            request = ExportLogsServiceRequest.FromString(payload)
+        except DecodeError:
+            raise Invalid(f"{len(payload)} bytes are not an ExportLogsServiceRequest in protobuf") from None
+        total = sum(len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs)
+        return Checked(self._flattened(request, payload), total)
+
+    def _flattened(self, request: ExportLogsServiceRequest, payload: bytes) -> bytes:
+        if not may_hold_containers(payload, _IN_LOGS):
+            return payload
+        for resource_logs in request.resource_logs:
+            self._flattening.flatten(resource_logs.resource.attributes)
+            for scope_logs in resource_logs.scope_logs:
+                self._flattening.flatten(scope_logs.scope.attributes)
+                if may_hold_containers(scope_logs.SerializeToString(), _IN_LOGS):
+                    for record in scope_logs.log_records:
+                        self._flattening.flatten_value(record.body)
+                        self._flattening.flatten(record.attributes)
+        flat: bytes = request.SerializeToString()
+        return flat
+
+
+class _Flattening:
+    """Makes a container one that holds nothing but its JSON: its kind stays visible, its text lies open to the rules."""
+
+    def __init__(self, settings: PrivacySettings) -> None:
+        self._dropped = re.compile(drop_pattern(settings)) if settings.drop_keys else None
+        self._kept = frozenset(key.lower() for key in settings.keep_keys)
+
+    def flatten(self, attributes: Iterable[KeyValue]) -> None:
+        for attribute in attributes:
+            self.flatten_value(attribute.value)
+
+    def flatten_value(self, value: AnyValue) -> None:
         kind = value.WhichOneof("value")
         if kind == "array_value":
             text = _to_json(self._plain(value))
@@ -99,15 +150,18 @@ class TraceCheck:
         return bool(self._dropped and self._dropped.match(key)) and key.lower() not in self._kept
 
 
-def may_hold_containers(payload: bytes) -> bool:
+def may_hold_containers(payload: bytes, fields: tuple[int, ...] = _IN_ATTRIBUTES) -> bool:
     """Whether some value in the request is an array or a map: never wrongly no, hardly ever wrongly yes.
 
-    A value is field 2 of its attribute (0x12), its length, the kind (0x2a, 0x32), and the container's length, which
+    A value is one of the `fields` (0x12: field 2), its length, the kind (0x2a, 0x32), and the container's length, which
     follows from the value's. Compared are the lowest seven bits, for each number of bytes that a length can have; what
     looks like a container by chance, as random ids may, is told apart by reading it.
     """
     codes = numpy.frombuffer(payload + bytes(8), numpy.uint8)
-    starts = numpy.flatnonzero(codes[:-8] == 0x12)
+    begins = codes[:-8] == fields[0]
+    for other in fields[1:]:
+        begins |= codes[:-8] == other
+    starts = numpy.flatnonzero(begins)
     for width in (1, 2, 3, 4):
         kinds, inner = codes[starts + 1 + width], codes[starts + 2 + width] & 127
         rest = ((codes[starts + 1] & 127) - 1 - width) & 127
@@ -148,14 +202,9 @@ def _count(request: ExportTraceServiceRequest) -> tuple[int, dict[str, int]]:
     return total, refused
 
 
-def _attribute_lists(request: ExportTraceServiceRequest) -> Iterable[Iterable[KeyValue]]:
-    for resource_spans in request.resource_spans:
-        yield resource_spans.resource.attributes
-        for scope_spans in resource_spans.scope_spans:
-            for span in scope_spans.spans:
-                yield span.attributes
-                yield from (event.attributes for event in span.events)
-                yield from (link.attributes for link in span.links)
+def _attributes_of_parts(span: Span) -> Iterable[Iterable[KeyValue]]:
+    yield from (event.attributes for event in span.events)
+    yield from (link.attributes for link in span.links)
 
 
 def _to_json(value: Any) -> str:

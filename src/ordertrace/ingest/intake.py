@@ -3,7 +3,8 @@
     admit → journal thread (one sync for all that wait) → answer
             └ a full or old enough segment → store thread (one INSERT a segment) → join → segment removed
 
-Everything is in order and bounded by bytes. What the store refuses is split until the bad request stands alone.
+Everything is in order and bounded by bytes; each kind of request has a lane of its own up to the store. What the store
+refuses is split until the bad request stands alone. A request that was acknowledged lately is not written again.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import structlog
 
@@ -25,13 +26,26 @@ from ..errors import Invalid, OrdertraceError, Overloaded, TooLarge, Unavailable
 from ..metrics import Metrics
 from ..privacy.keys import open_key_ring
 from ..settings import Settings, data_directory
+from ..store.log_writer import LogWriter
 from ..store.span_writer import Group, SpanWriter
 from ..store.store import Store
-from .check import Checked, TraceCheck
-from .journal import Journal, Segment, requests_of
-from .records import from_delimited, to_delimited
+from .check import Checked, LogCheck, TraceCheck
+from .journal import Journal, Segment
+from .kinds import Kind
+from .records import to_file
+from .repeats import Repeats
 
-Join = Callable[[Sequence[datetime]], Awaitable[None]]
+Join = Callable[[Sequence[datetime], Sequence[datetime]], Awaitable[None]]
+"""Takes the times of insertion of groups of spans and of groups of log records."""
+
+
+class _Check(Protocol):
+    def check(self, payload: bytes) -> Checked: ...
+
+
+class _Writer(Protocol):
+    def write(self, group: Group) -> None: ...
+
 
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
@@ -44,9 +58,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An acknowledged request: how many of its spans are kept, how many not, and why not (empty if all are)."""
+    """An acknowledged request: how many of its spans or log records are kept, how many not, and why not (empty if all are)."""
 
-    spans: int
+    count: int
     refused: int = 0
     message: str = ""
 
@@ -54,7 +68,17 @@ class Admission:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     checked: Checked
+    digest: bytes
     answer: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The way of one kind of request as far as the store."""
+
+    check: _Check
+    waiting: list[_Waiting] = field(default_factory=list)
+    writer: _Writer | None = None
 
 
 class Intake:
@@ -71,11 +95,10 @@ class Intake:
         self._metrics = metrics
         self._store = store
         self._join = join
-        self._check = TraceCheck(settings.privacy)
-        self._writer: SpanWriter | None = None
+        self._lanes = {Kind.SPANS: _Lane(TraceCheck(settings.privacy)), Kind.LOGS: _Lane(LogCheck(settings.privacy))}
         self._journal_thread = ThreadPoolExecutor(1, "journal")
-        self._store_thread = ThreadPoolExecutor(1, "span-writer")
-        self._waiting: list[_Waiting] = []
+        self._store_thread = ThreadPoolExecutor(1, "store-writer")
+        self._in_flight: dict[bytes, asyncio.Future[None]] = {}
         self._wake = asyncio.Event()
         self._closed: asyncio.Queue[Segment | Path | asyncio.Future[None]] = asyncio.Queue()
         self._stored: asyncio.Queue[Segment | asyncio.Future[None]] = asyncio.Queue(_UNJOINED_MAX)
@@ -90,14 +113,22 @@ class Intake:
         """Opens the journal and takes up what an earlier run left in it. Raises Unavailable."""
         directory = data_directory(self._settings)
         ring = open_key_ring(directory)
-        self._journal = Journal(Path(self._bounds.directory) if self._bounds.directory else directory / "journal", ring)
-        for path in self._journal.prepare():
+        place = Path(self._bounds.directory) if self._bounds.directory else directory / "journal"
+        self._journal = Journal(place, ring)
+        self._repeats = Repeats(
+            place, ring.derive(b"repeats"), self._bounds.repeats_age, self._bounds.repeats_requests_max
+        )
+        left = self._journal.prepare()
+        await asyncio.to_thread(self._recall, left)
+        for path in left:
             self._closed.put_nowait(path)
         self._timer = asyncio.get_running_loop().call_later(0, self._wake.set)
-        self._writer = SpanWriter(await asyncio.to_thread(self._store.connect), self._settings, self._metrics)
+        client = await asyncio.to_thread(self._store.connect)
+        self._lanes[Kind.SPANS].writer = SpanWriter(client, self._settings, self._metrics)
+        self._lanes[Kind.LOGS].writer = LogWriter(client, self._settings, self._metrics)
         self._tasks = [
             asyncio.create_task(self._journaling(), name="journal"),
-            asyncio.create_task(self._storing(), name="store spans"),
+            asyncio.create_task(self._storing(), name="store groups"),
             asyncio.create_task(self._joining(), name="join orders"),
         ]
         self._problems.clear()
@@ -116,17 +147,18 @@ class Intake:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for waiting in self._waiting:
-            waiting.answer.set_exception(Unavailable("the server is stopping; send again"))
+        for answer in self._in_flight.values():
+            answer.set_exception(Unavailable("the server is stopping; send again"))
         self._journal_thread.shutdown()
         self._store_thread.shutdown()
-        self._journal.close_segment()
+        for lane in self._lanes:
+            self._journal.close_segment(lane)
 
     def ready(self) -> tuple[bool, str]:
         """Whether requests are taken and become rows, and what is in the way if not."""
         return not self._problems, "; ".join(self._problems.values())
 
-    async def admit(self, payload: bytes, protocol: str) -> Admission:
+    async def admit(self, payload: bytes, protocol: str, kind: Kind = Kind.SPANS) -> Admission:
         """Returns once the request survives a crash.
 
         Raises TooLarge or Invalid for the request itself, Overloaded when too much waits for the store, Unavailable
@@ -135,14 +167,13 @@ class Intake:
         if len(payload) > self._request_bytes_max:
             self._metrics.limits_hit.labels("request_bytes").inc()
             raise TooLarge(
-                f"the request has {len(payload)} bytes, {self._request_bytes_max} are allowed; send fewer spans at a time"
+                f"the request has {len(payload)} bytes, {self._request_bytes_max} are allowed; send less at a time"
             )
-        checked = self._checked(payload)
-        refused = sum(checked.refused.values())
-        if checked.spans:
-            await self._queue(checked)
-            self._metrics.spans_received.labels(protocol).inc(checked.spans)
-        return Admission(checked.spans, refused, checked.message)
+        checked = self._checked(payload, kind)
+        if checked.count and await self._journaled(checked, kind):
+            received = self._metrics.logs_received if kind is Kind.LOGS else self._metrics.spans_received
+            received.labels(protocol).inc(checked.count)
+        return Admission(checked.count, sum(checked.refused.values()), checked.message)
 
     async def flush(self) -> None:
         """Returns once all that was acknowledged before is stored and joined."""
@@ -151,36 +182,56 @@ class Intake:
         self._wake.set()
         await done
 
-    def _checked(self, payload: bytes) -> Checked:
+    def _checked(self, payload: bytes, kind: Kind) -> Checked:
+        refused = self._metrics.logs_refused if kind is Kind.LOGS else self._metrics.spans_refused
         try:
-            checked = self._check.check(payload)
+            checked = self._lanes[kind].check.check(payload)
         except Invalid:
-            self._metrics.spans_refused.labels("malformed").inc()
+            refused.labels("malformed").inc()
             raise
         for reason, count in checked.refused.items():
-            self._metrics.spans_refused.labels(reason).inc(count)
-        if checked.refused and not checked.spans:
+            refused.labels(reason).inc(count)
+        if checked.refused and not checked.count:
             raise Invalid(checked.message)
         return checked
 
-    async def _queue(self, checked: Checked) -> None:
-        size = len(checked.request)
-        if self._stopping or self._writer is None:
+    async def _journaled(self, checked: Checked, kind: Kind) -> bool:
+        """Returns once the request is in the journal: true for the first time, false where it was there before."""
+        if self._stopping or self._lanes[kind].writer is None:
             raise Unavailable("the server is stopping; send again")
+        digest = self._repeats.digest(kind, checked.request)
+        if digest in self._repeats or digest in self._in_flight:
+            self._metrics.requests_repeated.inc()
+            if answer := self._in_flight.get(digest):
+                await asyncio.shield(answer)
+            return False
+        await self._queue(checked, kind, digest)
+        return True
+
+    async def _queue(self, checked: Checked, kind: Kind, digest: bytes) -> None:
+        size = len(checked.request)
         if self._queued_bytes + size > self._bounds.queued_bytes_max:
             self._metrics.limits_hit.labels("queued_bytes").inc()
             raise Overloaded(
                 f"{self._queued_bytes} bytes wait for the store, {self._bounds.queued_bytes_max} are allowed; send again later"
             )
         self._count_queued(size)
-        waiting = _Waiting(checked, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        answer = self._in_flight[digest] = asyncio.get_running_loop().create_future()
+        self._lanes[kind].waiting.append(_Waiting(checked, digest, answer))
         self._wake.set()
-        try:
-            await asyncio.shield(waiting.answer)
-        except OrdertraceError:
-            self._count_queued(-size)
-            raise
+        await asyncio.shield(answer)
+
+    def _answer(self, batch: list[_Waiting], error: OrdertraceError | None) -> None:
+        """Answers what waits for these requests; those that are not in the journal are forgotten."""
+        for waiting in batch:
+            del self._in_flight[waiting.digest]
+            if error is None:
+                self._repeats.add(waiting.digest)
+                waiting.answer.set_result(None)
+            else:
+                self._count_queued(-len(waiting.checked.request))
+                waiting.answer.set_exception(Unavailable(str(error)))
+                waiting.answer.exception()  # the sender may have left: then nobody asks
 
     def _count_queued(self, size: int) -> None:
         self._queued_bytes += size
@@ -188,72 +239,83 @@ class Intake:
 
     # Journal
 
+    def _recall(self, left: Sequence[Path]) -> None:
+        """Makes known what earlier runs have acknowledged, and what of it is still in the journal."""
+        self._repeats.load()
+        for path in left:
+            try:
+                kind = Kind(path.name.split("-")[1])
+                for request in self._journal.requests_of(path):
+                    self._repeats.add(self._repeats.digest(kind, request))
+            except (OrdertraceError, ValueError, IndexError):
+                continue  # said when it is its turn to be stored
+
     async def _journaling(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while batch := self._next_batch():
-                await self._journal_batch(batch)
-                if (segment := self._journal.segment) and self._is_full(segment):
-                    self._hand_over()
+            for kind, lane in self._lanes.items():
+                while batch := self._next_batch(kind, lane):
+                    await self._journal_batch(kind, batch)
+                    if (segment := self._journal.segment(kind)) and self._is_full(segment):
+                        self._hand_over(kind)
             flushes, self._flushes = self._flushes, []
-            if flushes or self._is_due():
-                self._hand_over()
+            for kind in self._lanes:
+                if flushes or self._is_due(kind):
+                    self._hand_over(kind)
             for done in flushes:
                 self._closed.put_nowait(done)
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self, kind: Kind, lane: _Lane) -> list[_Waiting]:
         """What fits into the open segment, at least one request."""
-        segment, batch = self._journal.segment, list[_Waiting]()
-        spans, size = (segment.spans, segment.size) if segment else (0, 0)
-        for waiting in self._waiting:
-            spans, size = spans + waiting.checked.spans, size + len(waiting.checked.request)
+        segment, batch = self._journal.segment(kind), list[_Waiting]()
+        count, size = (segment.count, segment.size) if segment else (0, 0)
+        for waiting in lane.waiting:
+            count, size = count + waiting.checked.count, size + len(waiting.checked.request)
             batch.append(waiting)
-            if spans >= self._bounds.group_spans_max or size >= self._bounds.group_bytes_max:
+            if count >= self._bounds.group_spans_max or size >= self._bounds.group_bytes_max:
                 break
-        del self._waiting[: len(batch)]
+        del lane.waiting[: len(batch)]
         return batch
 
-    async def _journal_batch(self, batch: list[_Waiting]) -> None:
-        requests, spans = (
-            [waiting.checked.request for waiting in batch],
-            sum(waiting.checked.spans for waiting in batch),
-        )
+    async def _journal_batch(self, kind: Kind, batch: list[_Waiting]) -> None:
+        requests = [waiting.checked.request for waiting in batch]
+        count = sum(waiting.checked.count for waiting in batch)
+        loop = asyncio.get_running_loop()
         try:
             with self._metrics.journal_seconds.time():
-                await asyncio.get_running_loop().run_in_executor(
-                    self._journal_thread, self._journal.append, requests, spans
-                )
+                segment = await loop.run_in_executor(self._journal_thread, self._journal.append, kind, requests, count)
         except OrdertraceError as error:
             self._problems["journal"] = str(error)
-            self._hand_over()
-            for waiting in batch:
-                waiting.answer.set_exception(Unavailable(str(error)))
+            self._hand_over(kind)
+            self._answer(batch, error)
             return
+        segment.digests += [waiting.digest for waiting in batch]
         self._problems.pop("journal", None)
-        for waiting in batch:
-            waiting.answer.set_result(None)
+        self._answer(batch, None)
 
     def _is_full(self, segment: Segment) -> bool:
-        return segment.spans >= self._bounds.group_spans_max or segment.size >= self._bounds.group_bytes_max
+        return segment.count >= self._bounds.group_spans_max or segment.size >= self._bounds.group_bytes_max
 
-    def _is_due(self) -> bool:
+    def _is_due(self, kind: Kind) -> bool:
         """Whether the open group is old enough; if not yet, looks again when it is.
 
         While the store is busy a group goes on growing, however old: fewer and larger ones cost less.
         """
-        segment = self._journal.segment
+        segment = self._journal.segment(kind)
         if segment is None or self._unstored:
             return False
         left = segment.opened + self._bounds.group_age_max.total_seconds() - time.monotonic()
         if left > 0:
-            self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(left + _CLOCK_GRAIN_SECONDS, self._wake.set)
+            loop = asyncio.get_running_loop()
+            if self._timer.cancelled() or self._timer.when() <= loop.time() or self._timer.when() > loop.time() + left:
+                self._timer.cancel()
+                self._timer = loop.call_later(left + _CLOCK_GRAIN_SECONDS, self._wake.set)
         return left <= 0
 
-    def _hand_over(self) -> None:
-        if segment := self._journal.close_segment():
-            self._metrics.group_spans.observe(segment.spans)
+    def _hand_over(self, kind: Kind) -> None:
+        if segment := self._journal.close_segment(kind):
+            self._metrics.group_spans.observe(segment.count)
             self._unstored += 1
             self._closed.put_nowait(segment)
 
@@ -272,7 +334,8 @@ class Intake:
             if isinstance(item, Segment):
                 await self._persist("store", loop.run_in_executor, self._store_thread, self._write, item)
                 self._count_queued(-item.size)
-                self._metrics.spans_stored.inc(item.spans)
+                stored = self._metrics.logs_stored if item.kind is Kind.LOGS else self._metrics.spans_stored
+                stored.inc(item.count)
                 self._unstored -= 1
                 self._wake.set()
             await self._stored.put(item)
@@ -309,27 +372,27 @@ class Intake:
 
     def _write(self, segment: Segment) -> None:
         """Writes a whole group, or in parts once the store has refused it; in the store's thread."""
-        assert self._writer is not None
+        writer = self._lanes[segment.kind].writer
+        assert writer is not None
         if segment.requests == 0:
             os.close(segment.file)
             return
         if not self._journal.is_split(segment):
             try:
-                self._writer.write(segment.group)
+                writer.write(segment.group)
             except Invalid:
                 self._journal.mark_split(segment)
         if self._journal.is_split(segment):
-            self._write_parts(segment, from_delimited(requests_of(segment)), 0)
+            self._write_parts(writer, segment, self._journal.requests_of(segment.path), 0)
         os.close(segment.file)
 
-    def _write_parts(self, segment: Segment, requests: list[bytes], first: int) -> None:
+    def _write_parts(self, writer: _Writer, segment: Segment, requests: list[bytes], first: int) -> None:
         """Halves until a refused request stands alone. Names depend on the place only, so that a repetition changes nothing."""
-        assert self._writer is not None
         name = f"{segment.name}-{first}-{len(requests)}"
         file = os.memfd_create("part")
         try:
-            os.write(file, b"".join(to_delimited(request) + request for request in requests))
-            self._writer.write(Group(name, segment.inserted_at, file))
+            os.write(file, b"".join(piece for request in requests for piece in to_file(segment.kind, request)))
+            writer.write(Group(name, segment.inserted_at, file))
         except Invalid as error:
             if len(requests) == 1:
                 self._journal.set_aside(name, requests[0])
@@ -337,8 +400,8 @@ class Intake:
                 _log.error("a request is set aside", name=name, error=str(error))
                 return
             half = len(requests) // 2
-            self._write_parts(segment, requests[:half], first)
-            self._write_parts(segment, requests[half:], first + half)
+            self._write_parts(writer, segment, requests[:half], first)
+            self._write_parts(writer, segment, requests[half:], first + half)
         finally:
             os.close(file)
 
@@ -350,10 +413,25 @@ class Intake:
             while len(items) < _GROUPS_JOINED_MAX and not self._stored.empty():
                 items.append(self._stored.get_nowait())
             segments = [item for item in items if isinstance(item, Segment)]
-            if groups := [segment.inserted_at for segment in segments if segment.requests]:
-                await self._persist("orders", self._join, groups)
-            for segment in segments:
-                self._journal.remove(segment)
+            spans = [segment.inserted_at for segment in segments if segment.requests and segment.kind is not Kind.LOGS]
+            logs = [segment.inserted_at for segment in segments if segment.requests and segment.kind is Kind.LOGS]
+            if spans or logs:
+                await self._persist("orders", self._join, spans, logs)
+            if segments:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._journal_thread, self._let_go, segments)
             for item in items:
                 if isinstance(item, asyncio.Future) and not item.done():
                     item.set_result(None)
+
+    def _let_go(self, segments: Sequence[Segment]) -> None:
+        """Forgets segments that are stored and joined, but not which requests were in them; in the journal's thread.
+
+        On a full disk a repeat may be written twice: better than keeping what would make room.
+        """
+        try:
+            self._repeats.keep(digest for segment in segments for digest in segment.digests)
+        except Unavailable as error:
+            _log.warning("requests that are sent again after a restart may be stored twice", error=str(error))
+        for segment in segments:
+            self._journal.remove(segment)

@@ -1,4 +1,4 @@
-"""Segments on disk: where a request is durable before it is a row. One segment is one group for the store.
+"""Segments on disk: where a request is durable before it is a row. One segment is one group for the store, of one kind.
 
 Blocking, for a thread of its own. A segment's requests also lie in a file in memory, from which the store reads them.
 """
@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import Unavailable
+from ..errors import Invalid, Unavailable
 from ..privacy.keys import KeyRing, sync_directory
 from ..store.span_writer import Group
-from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_delimited
+from .kinds import Kind
+from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_file
 
 _SUFFIX = ".segment"
 _SET_ASIDE_MAX = 1000
@@ -26,14 +27,17 @@ _WRITE_PIECES_MAX = 512  # below IOV_MAX
 
 @dataclass(slots=True)
 class Segment:
-    """A group of requests on its way. `file` is the descriptor of the file in memory; `spans` and `size` are of its requests."""
+    """A group of requests on its way. `file` is the descriptor of the file in memory; `count` (of spans or log records) and
+    `size` are of its requests, `digests` tell these from others."""
 
     name: str
+    kind: Kind
     path: Path
     file: int
-    spans: int = 0
+    count: int = 0
     size: int = 0
     requests: int = 0
+    digests: list[bytes] = field(default_factory=list)
     opened: float = field(default_factory=time.monotonic)
 
     @property
@@ -46,17 +50,24 @@ class Segment:
         return Group(self.name, self.inserted_at, self.file)
 
 
+@dataclass(slots=True)
+class _Open:
+    """A segment that is being written: its seal, its descriptor, and its length without what was not acknowledged."""
+
+    segment: Segment
+    seal: Seal
+    disk: int
+    length: int
+
+
 class Journal:
-    """Appends requests to the open segment and hands out closed ones."""
+    """Appends requests to the open segment of their kind and hands out closed ones."""
 
     def __init__(self, directory: Path, ring: KeyRing) -> None:
         self._directory = directory
         self._ring = ring
         self._last_ms = 0
-        self._open: Segment | None = None
-        self._seal: Seal | None = None
-        self._disk = -1
-        self._length = 0
+        self._open: dict[Kind, _Open] = {}
 
     def prepare(self) -> list[Path]:
         """Makes the directory; returns the segments that an earlier run left behind, oldest first. Raises Unavailable."""
@@ -68,45 +79,41 @@ class Journal:
         self._last_ms = max((int(path.name[:15]) for path in left if path.name[:15].isdigit()), default=0)
         return left
 
-    @property
-    def segment(self) -> Segment | None:
-        """The open segment, if there is one."""
-        return self._open
+    def segment(self, kind: Kind) -> Segment | None:
+        """The open segment of this kind, if there is one."""
+        return self._open[kind].segment if kind in self._open else None
 
-    def append(self, requests: Sequence[bytes], spans: int) -> Segment:
+    def append(self, kind: Kind, requests: Sequence[bytes], count: int) -> Segment:
         """Writes and syncs the requests; when it returns they survive a crash. Returns the segment that holds them.
 
         Raises Unavailable when the disk does not take them; then none of them is in the journal.
         """
         try:
-            segment = self._open or self._create()
-            self._write(segment, requests)
+            opened = self._open.get(kind) or self._create(kind)
+            _write_records(opened, requests)
         except OSError as error:
-            self._undo()
+            self._undo(kind)
             raise Unavailable(f"the journal cannot be written: {error.strerror}") from None
+        segment = opened.segment
         for start in range(0, len(requests), _WRITE_PIECES_MAX // 2):
-            pieces = [
-                piece
-                for request in requests[start : start + _WRITE_PIECES_MAX // 2]
-                for piece in (to_delimited(request), request)
-            ]
-            _write_all(segment.file, pieces)
+            some = requests[start : start + _WRITE_PIECES_MAX // 2]
+            _write_all(segment.file, [piece for request in some for piece in to_file(kind, request)])
         segment.requests += len(requests)
-        segment.spans += spans
+        segment.count += count
         segment.size += sum(map(len, requests))
         return segment
 
-    def close_segment(self) -> Segment | None:
-        """Ends the open segment and returns it, if it holds anything."""
-        segment, self._open = self._open, None
-        if self._disk >= 0:
-            os.close(self._disk)
-            self._disk = -1
-        if segment and not segment.requests:
-            self.remove(segment)
-            os.close(segment.file)
+    def close_segment(self, kind: Kind) -> Segment | None:
+        """Ends the open segment of this kind and returns it, if it holds anything."""
+        opened = self._open.pop(kind, None)
+        if opened is None:
             return None
-        return segment
+        os.close(opened.disk)
+        if opened.segment.requests:
+            return opened.segment
+        self.remove(opened.segment)
+        os.close(opened.segment.file)
+        return None
 
     def read(self, path: Path) -> tuple[Segment, int]:
         """A segment left behind, and how many of its records were damaged and are set aside now.
@@ -115,14 +122,14 @@ class Journal:
         """
         try:
             content = path.read_bytes()
-            segment = Segment(path.name.removesuffix(_SUFFIX), path, os.memfd_create("group"))
+            segment = _segment(path)
             damaged: list[Record] = []
             if len(content) >= HEAD_BYTES:
                 for record in read_records(content, self._ring):
                     if record.request is None:
                         damaged.append(record)
                     else:
-                        _write_all(segment.file, [to_delimited(record.request), record.request])
+                        _write_all(segment.file, to_file(segment.kind, record.request))
                         segment.requests += 1
             for record in damaged:
                 self._set_aside(
@@ -132,6 +139,16 @@ class Journal:
         except OSError as error:
             raise Unavailable(f"the journal cannot be read: {error.strerror}") from None
         return segment, len(damaged)
+
+    def requests_of(self, segment: Path) -> list[bytes]:
+        """The requests that lie undamaged in a segment's file. Raises as `read` does."""
+        try:
+            content = segment.read_bytes()
+        except OSError as error:
+            raise Unavailable(f"the journal cannot be read: {error.strerror}") from None
+        if len(content) < HEAD_BYTES:
+            return []
+        return [record.request for record in read_records(content, self._ring) if record.request is not None]
 
     def mark_split(self, segment: Segment) -> None:
         """Remembers, over a crash too, that this group is written in parts from now on."""
@@ -157,32 +174,22 @@ class Journal:
         segment.path.unlink(missing_ok=True)
         segment.path.with_suffix(".split").unlink(missing_ok=True)
 
-    def _create(self) -> Segment:
+    def _create(self, kind: Kind) -> _Open:
         self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
-        name = f"{self._last_ms:015d}-{secrets.token_hex(4)}"
-        path = self._directory / (name + _SUFFIX)
-        self._disk = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self._open = segment = Segment(name, path, os.memfd_create("group"))
-        self._seal = Seal(self._ring, build_head(self._ring))
-        self._length = 0
-        _write_all(self._disk, [self._seal.head])
-        self._length = HEAD_BYTES
+        path = self._directory / f"{self._last_ms:015d}-{kind}-{secrets.token_hex(4)}{_SUFFIX}"
+        disk = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        seal = Seal(self._ring, build_head(self._ring))
+        self._open[kind] = opened = _Open(_segment(path), seal, disk, 0)
+        _write_all(disk, [seal.head])
+        opened.length = HEAD_BYTES
         sync_directory(self._directory)
-        return segment
+        return opened
 
-    def _write(self, segment: Segment, requests: Sequence[bytes]) -> None:
-        assert self._seal is not None
-        records = [self._seal.seal(segment.requests + i, request) for i, request in enumerate(requests)]
-        for start in range(0, len(records), _WRITE_PIECES_MAX):
-            _write_all(self._disk, records[start : start + _WRITE_PIECES_MAX])
-        os.fdatasync(self._disk)
-        self._length += sum(map(len, records))
-
-    def _undo(self) -> None:
+    def _undo(self, kind: Kind) -> None:
         """Takes a half-written batch back; what was acknowledged before stays."""
-        if self._disk >= 0:
+        if opened := self._open.get(kind):
             with contextlib.suppress(OSError):  # a torn record at the end is never read
-                os.ftruncate(self._disk, self._length)
+                os.ftruncate(opened.disk, opened.length)
 
     def _set_aside(self, name: str, content: bytes) -> None:
         folder = self._directory / "set-aside"
@@ -191,13 +198,25 @@ class Journal:
         (folder / name).write_bytes(content)
 
 
-def requests_of(segment: Segment) -> bytes:
-    """All that lies in the segment's file in memory."""
-    size = os.lseek(segment.file, 0, os.SEEK_END)
-    return os.pread(segment.file, size, 0)
+def _segment(path: Path) -> Segment:
+    """Raises Invalid where the name is not one of ours."""
+    name = path.name.removesuffix(_SUFFIX)
+    try:
+        return Segment(name, Kind(name.split("-")[1]), path, os.memfd_create("group"))
+    except (ValueError, IndexError):
+        raise Invalid(f"{path.name} is no journal segment") from None
 
 
-def _write_all(descriptor: int, pieces: list[bytes]) -> None:
+def _write_records(opened: _Open, requests: Sequence[bytes]) -> None:
+    first = opened.segment.requests
+    records = [opened.seal.seal(first + i, request) for i, request in enumerate(requests)]
+    for start in range(0, len(records), _WRITE_PIECES_MAX):
+        _write_all(opened.disk, records[start : start + _WRITE_PIECES_MAX])
+    os.fdatasync(opened.disk)
+    opened.length += sum(map(len, records))
+
+
+def _write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
     wanted = sum(map(len, pieces))
     written = os.writev(descriptor, pieces)
     if written < wanted:

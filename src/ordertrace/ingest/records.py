@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 
 from ..errors import Invalid
 from ..privacy.keys import KEY_ID_BYTES, SALT_BYTES, KeyRing
+from .kinds import Kind
 
 MAGIC = b"OTJ1"
 HEAD_BYTES = len(MAGIC) + KEY_ID_BYTES + SALT_BYTES
@@ -81,6 +82,11 @@ def read_records(segment: bytes, ring: KeyRing) -> Iterator[Record]:
         at, number = at + length, number + 1
 
 
+def to_file(kind: Kind, request: bytes) -> tuple[bytes, bytes]:
+    """How a request stands in a group's file: behind its length, or one list after another."""
+    return (request, b"\n") if kind is Kind.ZIPKIN else (to_delimited(request), request)
+
+
 def to_delimited(request: bytes) -> bytes:
     """The varint of a request's length, which stands before it in a group."""
     length, out = len(request), bytearray()
@@ -89,20 +95,3 @@ def to_delimited(request: bytes) -> bytes:
         length >>= 7
     out.append(length)
     return bytes(out)
-
-
-def from_delimited(group: bytes) -> list[bytes]:
-    """The requests of a group."""
-    requests, at = [], 0
-    while at < len(group):
-        length = shift = 0
-        while True:
-            byte = group[at]
-            at += 1
-            length |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
-        requests.append(group[at : at + length])
-        at += length
-    return requests

@@ -52,6 +52,7 @@ class JoinedBy(StrEnum):
     ATTRIBUTE = "attribute"
     PATTERN = "pattern"
     TRACE = "trace"
+    LOG = "log"  # a log record names the order in its text
     MESSAGE = "message"  # the watch of the broker saw a message that names the order
 
 

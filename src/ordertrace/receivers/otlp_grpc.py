@@ -1,4 +1,4 @@
-"""OTLP over gRPC (4317). Requests stay bytes: the intake checks them, nothing here reads a span."""
+"""OTLP over gRPC (4317): traces and logs. Requests stay bytes: the intake checks them, nothing here reads a span."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from typing import NoReturn, Self, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from ..errors import Internal, Invalid, OrdertraceError, Unavailable
 from ..ingest.intake import Intake
+from ..ingest.kinds import Kind
 from ..listening import split_address
 from ..metrics import Metrics
 from ..settings import Settings
-from .answers import NOT_KEPT, answer_word, to_grpc_code, to_status
+from .answers import answer_word, to_grpc_code, to_metrics_response, to_response, to_status
 
 _Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 _Export = Callable[[bytes, _Context], Awaitable[bytes]]
@@ -78,31 +74,18 @@ class OtlpGrpcReceiver:
         await self._server.stop(5)
 
     async def _export_traces(self, payload: bytes, context: _Context) -> bytes:
+        return await self._admit(payload, Kind.SPANS, context)
+
+    async def _export_logs(self, payload: bytes, context: _Context) -> bytes:
+        return await self._admit(payload, Kind.LOGS, context)
+
+    async def _admit(self, payload: bytes, kind: Kind, context: _Context) -> bytes:
         try:
-            admission = await self._intake.admit(payload, "grpc")
+            admission = await self._intake.admit(payload, "grpc", kind)
         except OrdertraceError as error:
             await self._refuse(error, context)
         self._metrics.requests.labels("grpc", "ok").inc()
-        if not admission.refused:
-            return b""
-        response = ExportTraceServiceResponse()
-        response.partial_success.rejected_spans = admission.refused
-        response.partial_success.error_message = admission.message
-        return response.SerializeToString()
-
-    async def _export_logs(self, payload: bytes, context: _Context) -> bytes:
-        try:
-            request = ExportLogsServiceRequest.FromString(payload)
-        except DecodeError:
-            await self._refuse(
-                Invalid(f"{len(payload)} bytes are not an ExportLogsServiceRequest in protobuf"), context
-            )
-        response = ExportLogsServiceResponse()
-        response.partial_success.rejected_log_records = sum(
-            len(s.log_records) for r in request.resource_logs for s in r.scope_logs
-        )
-        response.partial_success.error_message = NOT_KEPT.format("log records")
-        return response.SerializeToString()
+        return to_response(kind, admission).SerializeToString() if admission.refused else b""
 
     async def _export_metrics(self, payload: bytes, context: _Context) -> bytes:
         try:
@@ -111,12 +94,8 @@ class OtlpGrpcReceiver:
             await self._refuse(
                 Invalid(f"{len(payload)} bytes are not an ExportMetricsServiceRequest in protobuf"), context
             )
-        response = ExportMetricsServiceResponse()
-        response.partial_success.rejected_data_points = sum(
-            len(s.metrics) for r in request.resource_metrics for s in r.scope_metrics
-        )
-        response.partial_success.error_message = NOT_KEPT.format("metrics")
-        return response.SerializeToString()
+        self._metrics.requests.labels("grpc", "ok").inc()
+        return to_metrics_response(request).SerializeToString()
 
     async def _refuse(self, error: OrdertraceError, context: _Context) -> NoReturn:
         self._metrics.requests.labels("grpc", answer_word(error)).inc()

@@ -7,32 +7,29 @@ from __future__ import annotations
 
 import zlib
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.types import Receive, Scope, Send
 
 from ..errors import Invalid, NotFound, OrdertraceError, Overloaded, TooLarge, Unavailable
 from ..ingest.intake import Intake
+from ..ingest.kinds import Kind
 from ..listening import HttpListener
 from ..metrics import Metrics
 from ..settings import Settings
-from .answers import NOT_KEPT, answer_word, to_http_status, to_status
+from .answers import answer_word, to_http_status, to_metrics_response, to_response, to_status
 from .otlp_json import from_json
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 _DISCARDED_BYTES_MAX = 256 * 1024 * 1024
-_PATHS = ("/v1/traces", "/v1/logs", "/v1/metrics")
-
-
-_M = TypeVar("_M", bound=Message)
+_KINDS = {"/v1/traces": Kind.SPANS, "/v1/logs": Kind.LOGS}
+_REQUESTS: dict[Kind, type[Message]] = {Kind.SPANS: ExportTraceServiceRequest, Kind.LOGS: ExportLogsServiceRequest}
+_PATHS = (*_KINDS, "/v1/metrics")
 
 
 class _WrongMethod(Invalid):
@@ -100,17 +97,13 @@ class OtlpHttpReceiver:
         body = await self._read(headers, receive)
         if encoding == "gzip":
             body = self._unpacked(body)
-        if path == "/v1/traces":
-            return await self._traces(body, content_type)
-        return _not_kept(path, body, content_type)
+        if kind := _KINDS.get(path):
+            return await self._admit(body, content_type, kind)
+        return _metrics_answer(body, content_type)
 
-    async def _traces(self, body: bytes, content_type: str) -> Message:
-        admission = await self._intake.admit(from_json(body) if content_type == _JSON else body, "http")
-        response = ExportTraceServiceResponse()
-        if admission.refused:
-            response.partial_success.rejected_spans = admission.refused
-            response.partial_success.error_message = admission.message
-        return response
+    async def _admit(self, body: bytes, content_type: str, kind: Kind) -> Message:
+        payload = from_json(body, _REQUESTS[kind]) if content_type == _JSON else body
+        return to_response(kind, await self._intake.admit(payload, "http", kind))
 
     async def _read(self, headers: dict[bytes, str], receive: Receive) -> bytes:
         """The body, as long as it is within bounds; a larger one is not kept."""
@@ -164,33 +157,13 @@ async def _discard(receive: Receive) -> None:
             return
 
 
-def _not_kept(path: str, body: bytes, content_type: str) -> Message:
-    """Says how much was not kept of what is not kept at all."""
-    if path == "/v1/logs":
-        logs = _parsed(body, content_type, ExportLogsServiceRequest())
-        answer = ExportLogsServiceResponse()
-        answer.partial_success.rejected_log_records = sum(
-            len(s.log_records) for r in logs.resource_logs for s in r.scope_logs
-        )
-        answer.partial_success.error_message = NOT_KEPT.format("log records")
-        return answer
-    metrics = _parsed(body, content_type, ExportMetricsServiceRequest())
-    response = ExportMetricsServiceResponse()
-    response.partial_success.rejected_data_points = sum(
-        len(s.metrics) for r in metrics.resource_metrics for s in r.scope_metrics
-    )
-    response.partial_success.error_message = NOT_KEPT.format("metrics")
-    return response
-
-
-def _parsed(body: bytes, content_type: str, message: _M) -> _M:
+def _metrics_answer(body: bytes, content_type: str) -> Message:
+    """Metrics are not kept; the answer says how many."""
     try:
-        if content_type == _JSON:
-            return json_format.Parse(body, message, ignore_unknown_fields=True)
-        message.ParseFromString(body)
-    except (DecodeError, json_format.ParseError, UnicodeDecodeError):
-        raise Invalid(f"{len(body)} bytes are not an {type(message).__name__}") from None
-    return message
+        payload = from_json(body, ExportMetricsServiceRequest) if content_type == _JSON else body
+        return to_metrics_response(ExportMetricsServiceRequest.FromString(payload))
+    except DecodeError:
+        raise Invalid(f"{len(body)} bytes are not an ExportMetricsServiceRequest in protobuf") from None
 
 
 async def _send(send: Send, answer: Message, content_type: str, failure: OrdertraceError | None) -> None:

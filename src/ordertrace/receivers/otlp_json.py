@@ -8,26 +8,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import json_format
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.protobuf.message import Message
 
 from ..errors import Invalid
 
 _ID_KEYS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
 
-def from_json(body: bytes) -> bytes:
-    """An ExportTraceServiceRequest in protobuf. Unknown fields are ignored, as OTLP asks. Raises Invalid."""
+def from_json(body: bytes, kind: type[Message]) -> bytes:
+    """A request of this type in protobuf. Unknown fields are ignored, as OTLP asks. Raises Invalid."""
     try:
         content = json.loads(body)
         for holder in _id_holders(content):
             for key in _ID_KEYS:
                 if key in holder:
                     holder[key] = base64.b64encode(_from_hex(holder[key])).decode()
-        request = json_format.ParseDict(content, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+        request = json_format.ParseDict(content, kind(), ignore_unknown_fields=True)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError, json_format.ParseError) as error:
-        raise Invalid(
-            f"{len(body)} bytes are not an ExportTraceServiceRequest in JSON ({type(error).__name__})"
-        ) from None
+        raise Invalid(f"{len(body)} bytes are not an {kind.__name__} in JSON ({type(error).__name__})") from None
     payload: bytes = request.SerializeToString()
     return payload
 
@@ -38,6 +36,9 @@ def _id_holders(content: Any) -> Iterator[dict[str, Any]]:
             for span in _list(scope_spans, "spans"):
                 yield span
                 yield from _list(span, "links")
+    for resource_logs in _list(content, "resourceLogs", "resource_logs"):
+        for scope_logs in _list(resource_logs, "scopeLogs", "scope_logs"):
+            yield from _list(scope_logs, "logRecords", "log_records")
 
 
 def _list(holder: dict[str, Any], *keys: str) -> list[dict[str, Any]]:

@@ -27,3 +27,10 @@ class Joiner:
         await self._store.execute("join_traces", parameters)
         await self._store.execute("join_events", parameters)
         await self._store.execute("join_waiting", parameters)
+
+    async def join_logs(self, groups: Sequence[datetime]) -> None:
+        """The same for groups of log records: they name traces, and those that an operator wants to see become facts."""
+        parameters = {**self._parameters, "groups": list(groups)}
+        await self._store.execute("join_log_traces", parameters)
+        await self._store.execute("join_log_events", parameters)
+        await self._store.execute("join_log_waiting", parameters)

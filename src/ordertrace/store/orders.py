@@ -210,7 +210,7 @@ def _event(row: Row) -> OrderEvent:
         destination=row[14],
         queue=row[15],
         peer=row[16],
-        error=ErrorDetail(row[17], row[18], row[19], row[20]) if row[4] == EventKind.ERROR else None,
+        error=ErrorDetail(row[17], row[18], row[19], row[20]) if row[4] == EventKind.ERROR or row[18] else None,
         joined_by=JoinedBy(row[21]),
         confidence=round(row[22], 3),
     )

@@ -262,6 +262,7 @@ def _joined(event: OrderEvent, viewer: Viewer) -> str:
         JoinedBy.PATTERN: t.gettext("order number found in a text"),
         JoinedBy.TRACE: t.gettext("same trace"),
         JoinedBy.MESSAGE: t.gettext("seen in the broker"),
+        JoinedBy.LOG: t.gettext("order number found in a log"),
     }
     how = ways[event.joined_by]
     return f"{how}, {certainty_words(event.confidence, viewer.language)}"

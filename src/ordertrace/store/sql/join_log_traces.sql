@@ -1,0 +1,14 @@
+-- Remembers which orders the traces of just inserted log records name; what a span has named is left as it is.
+-- groups: the groups' times of insertion
+INSERT INTO trace_orders (trace_id, order_id, joined_by, inserted_at)
+SELECT TraceId, OrderId, 'log', max(inserted_at)
+FROM otel_logs
+WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '' AND TraceId != ''
+    AND (TraceId, OrderId) NOT IN
+    (
+        SELECT trace_id, order_id
+        FROM trace_orders
+        WHERE trace_id IN (SELECT TraceId FROM otel_logs WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '')
+            AND inserted_at NOT IN ({groups:Array(DateTime64(3))})
+    )
+GROUP BY TraceId, OrderId
