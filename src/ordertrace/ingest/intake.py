@@ -122,6 +122,7 @@ class Intake:
         await asyncio.to_thread(self._recall, left)
         for path in left:
             self._closed.put_nowait(path)
+        self._rings_at = 0.0  # uvloop's handles do not tell
         self._timer = asyncio.get_running_loop().call_later(0, self._wake.set)
         client = await asyncio.to_thread(self._store.connect)
         self._lanes[Kind.SPANS].writer = SpanWriter(client, self._settings, self._metrics)
@@ -308,8 +309,9 @@ class Intake:
         left = segment.opened + self._bounds.group_age_max.total_seconds() - time.monotonic()
         if left > 0:
             loop = asyncio.get_running_loop()
-            if self._timer.cancelled() or self._timer.when() <= loop.time() or self._timer.when() > loop.time() + left:
+            if not loop.time() < self._rings_at <= loop.time() + left:
                 self._timer.cancel()
+                self._rings_at = loop.time() + left
                 self._timer = loop.call_later(left + _CLOCK_GRAIN_SECONDS, self._wake.set)
         return left <= 0
 
