@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from ordertrace.cli.recordings import JSON, PROTOBUF, read_recordings
 from ordertrace.errors import Invalid
+from tests.ingest.requests import log_request, record
 
 GRPC = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -65,21 +66,23 @@ def capture(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_reads_a_capture_in_order_of_arrival(capture: Path) -> None:
     (recording,) = read_recordings(capture)
     assert recording.name == "cap"
-    assert [(r.content_type, r.content_encoding, r.arrived_seconds) for r in recording.requests] == [
-        (PROTOBUF, "gzip", 2.0),
-        (PROTOBUF, "", 3.0),  # gRPC bodies are recorded as plain protobuf
+    assert [(r.path, r.content_type, r.content_encoding, r.arrived_seconds) for r in recording.requests] == [
+        ("/v1/traces", PROTOBUF, "gzip", 2.0),
+        ("/v1/traces", PROTOBUF, "", 3.0),  # gRPC bodies are recorded as plain protobuf
+        ("/v1/logs", PROTOBUF, "", 0.0),
     ]
-    assert dict(recording.skipped) == {"logs": 1, "zipkin": 1, "firehose": 2}
+    assert dict(recording.skipped) == {"zipkin": 1, "firehose": 2}
 
 
 @pytest.mark.parametrize(
     ("name", "content", "kinds"),
     [
         ("a.bin", trace_request(), [(PROTOBUF, "")]),
+        ("l.bin", log_request(record("hello")).SerializeToString(), [(PROTOBUF, "")]),
         ("a.bin.gz", gzip.compress(trace_request()), [(PROTOBUF, "gzip")]),
         ("a.json", b'{\n "resourceSpans": []\n}', [(JSON, "")]),
         ("a.json.gz", gzip.compress(b'{"resourceSpans": []}'), [(JSON, "")]),
-        ("a.jsonl", b'{"resourceSpans": []}\n{"resourceLogs": []}\n{"resourceSpans": []}\n', [(JSON, ""), (JSON, "")]),
+        ("a.jsonl", b'{"resourceSpans": []}\n{"resourceLogs": []}\n{"resourceSpans": []}\n', [(JSON, "")] * 3),
     ],
 )
 def test_reads_single_files_by_their_content(tmp_path: Path, name: str, content: bytes, kinds: list[object]) -> None:
@@ -95,7 +98,7 @@ def test_reads_single_files_by_their_content(tmp_path: Path, name: str, content:
         (b'{"data": []}', "jaeger"),
         (b'{"routing_key": "publish.x"}\n{"routing_key": "deliver.q"}', "firehose"),
         (b'{"resourceMetrics": []}', "metrics"),
-        (ExportLogsServiceRequest().SerializeToString(), "protobuf without spans"),
+        (ExportLogsServiceRequest().SerializeToString(), "protobuf without spans or log records"),
     ],
 )
 def test_says_what_it_passes_over(tmp_path: Path, content: bytes, kind: str) -> None:

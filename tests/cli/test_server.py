@@ -52,11 +52,11 @@ def recording(order_id: str, statuses: tuple[tuple[str, str], ...]) -> bytes:
 def test_imported_orders_are_there_when_the_import_ends(server: Background, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(recording("IMP-1", STATUSES))
     (tmp_path / "b.bin").write_bytes(recording("IMP-2", STATUSES[:2]))
-    (tmp_path / "c.json").write_text('{"resourceLogs": []}')
+    (tmp_path / "c.json").write_text('{"resourceMetrics": []}')
     done = ask(server, "import", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "5 spans received" in done.stdout
-    assert "not taken yet: 1 logs" in done.stdout
+    assert "5 spans and 0 log records received" in done.stdout
+    assert "not taken yet: 1 metrics" in done.stdout
     orders = json.loads(ask(server, "orders", "--query", "IMP-", "--json").stdout)["orders"]
     assert {order["id"]: order["state"] for order in orders} == {"IMP-1": "closed", "IMP-2": "open"}
 

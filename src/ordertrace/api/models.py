@@ -209,6 +209,8 @@ class Intake(BaseModel):
     spans_received: int
     spans_stored: int
     spans_refused: int
+    log_records_received: int
+    log_records_stored: int
     queued_bytes: int
     sweeps: int
     settle_seconds: float

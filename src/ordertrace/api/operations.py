@@ -59,6 +59,8 @@ def build_operations(
             spans_received=_total(metrics.registry, "ordertrace_spans_received_total"),
             spans_stored=_total(metrics.registry, "ordertrace_spans_stored_total"),
             spans_refused=_total(metrics.registry, "ordertrace_spans_refused_total"),
+            log_records_received=_total(metrics.registry, "ordertrace_log_records_received_total"),
+            log_records_stored=_total(metrics.registry, "ordertrace_log_records_stored_total"),
             queued_bytes=_total(metrics.registry, "ordertrace_journal_queued_bytes"),
             sweeps=_total(metrics.registry, "ordertrace_sweep_seconds_count"),
             settle_seconds=settings.sweep.settle.total_seconds(),

@@ -34,7 +34,7 @@ class Outcome:
 
     requests: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    rejected_spans: int = 0
+    rejected: int = 0
 
 
 @click.command("import")
@@ -62,7 +62,8 @@ def import_recordings(paths: tuple[Path, ...], otlp: str | None, speed: float | 
                     failed = failed or bool(outcome.refused)
                     click.echo(summary(recording, outcome))
         after = wait_until_judged(server)
-    click.echo(f"{after['spans_received'] - before['spans_received']} spans received, all stored and judged")
+    spans, logs = (after[f"{what}_received"] - before[f"{what}_received"] for what in ("spans", "log_records"))
+    click.echo(f"{spans} spans and {logs} log records received, all stored and judged")
     return int(failed)
 
 
@@ -83,7 +84,7 @@ def send(recording: Recording, http: httpx2.Client, url: str, speed: float | Non
     waiting: set[Future[tuple[str, int]]] = set()
     with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="import") as threads, progress as bar:
         for request in _paced(recording.requests, speed):
-            waiting.add(threads.submit(_post, http, f"{url}/v1/traces", request))
+            waiting.add(threads.submit(_post, http, url + request.path, request))
             if len(waiting) >= _IN_FLIGHT:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 _note(done, outcome, bar)
@@ -95,7 +96,7 @@ def _note(done: set[Future[tuple[str, int]]], outcome: Outcome, bar: Any) -> Non
     for future in done:
         reason, rejected = future.result()
         outcome.requests += 1
-        outcome.rejected_spans += rejected
+        outcome.rejected += rejected
         if reason:
             outcome.refused[reason] += 1
         bar.update(1)
@@ -111,7 +112,7 @@ def _paced(requests: list[Request], speed: float | None) -> Iterator[Request]:
 
 
 def _post(http: httpx2.Client, url: str, request: Request) -> tuple[str, int]:
-    """(why it was refused, spans rejected); tries again while the server is overloaded or away."""
+    """(why it was refused, spans or log records rejected); tries again while the server is overloaded or away."""
     headers = {"Content-Type": request.content_type}
     if request.content_encoding:
         headers["Content-Encoding"] = request.content_encoding
@@ -139,11 +140,12 @@ def _retry_after(answer: httpx2.Response, pause: float) -> float:
 
 
 def _rejected(answer: httpx2.Response) -> int:
-    """Spans that the server took no responsibility for, as its partial success says."""
+    """What the server took no responsibility for, as its partial success says; for logs it looks the same in protobuf."""
     try:
         if answer.headers.get("content-type", "").startswith(PROTOBUF):
             return int(ExportTraceServiceResponse.FromString(answer.content).partial_success.rejected_spans)
-        return int(answer.json().get("partialSuccess", {}).get("rejectedSpans", 0))
+        partial = answer.json().get("partialSuccess", {})
+        return int(partial.get("rejectedSpans", 0)) + int(partial.get("rejectedLogRecords", 0))
     except (DecodeError, ValueError, AttributeError):
         return 0
 
@@ -162,7 +164,8 @@ def wait_until_judged(server: ApiClient) -> dict[str, Any]:
     sweeps, seen, moved_at = 0, (-1, -1, -1), time.monotonic()
     while True:
         now, intake = time.monotonic(), server.get("/api/v1/intake")
-        progress = (intake["spans_stored"], intake["queued_bytes"], 0 if intake["queued_bytes"] else intake["sweeps"])
+        stored = intake["spans_stored"] + intake["log_records_stored"]
+        progress = (stored, intake["queued_bytes"], 0 if intake["queued_bytes"] else intake["sweeps"])
         if progress != seen:
             seen, moved_at = progress, now
         elif now - moved_at > _STANDSTILL_SECONDS:
@@ -182,8 +185,8 @@ def summary(recording: Recording, outcome: Outcome) -> str:
     """One line a recording: what was sent, refused and passed over."""
     parts = [f"{outcome.requests - outcome.refused.total()} requests taken"]
     parts += [f"{count} refused ({reason})" for reason, count in outcome.refused.most_common(3)]
-    if outcome.rejected_spans:
-        parts.append(f"{outcome.rejected_spans} spans rejected")
+    if outcome.rejected:
+        parts.append(f"{outcome.rejected} spans or log records rejected")
     if recording.skipped:
         skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(recording.skipped.items()))
         parts.append(f"not taken yet: {skipped}")

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ..errors import Invalid, TooLarge
@@ -25,25 +26,32 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 RECORDING_BYTES_MAX = 1024**3
 _FILE_BYTES_MAX = 256 * 1024**2
 _PEEK_BYTES = 64 * 1024
-_TRACE_PATHS = ("/v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export")
-_KIND_OF_PATH = {
-    "/v1/logs": "logs",
+TRACES, LOGS = "/v1/traces", "/v1/logs"
+# Where a recorded request is sent, by where it was sent when it was recorded.
+_TAKEN = {
+    TRACES: TRACES,
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": TRACES,
+    LOGS: LOGS,
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": LOGS,
+}
+_PASSED_OVER = {
     "/v1/metrics": "metrics",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
     "/api/v2/spans": "zipkin",
     "/api/v1/spans": "zipkin",
 }
+_PATH_OF_JSON = {"traces": TRACES, "logs": LOGS}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One OTLP/HTTP request of traces; `arrived_seconds` since 1970, 0 where nobody noted it."""
+    """One request over HTTP; `path` says of what, `arrived_seconds` since 1970, 0 where nobody noted it."""
 
     body: bytes
     content_type: str = PROTOBUF
     content_encoding: str = ""
     arrived_seconds: float = 0.0
+    path: str = TRACES
 
 
 @dataclass(slots=True)
@@ -82,13 +90,13 @@ def _read_capture(name: str, files: dict[str, bytes]) -> Recording:
     recording = Recording(name)
     for number, line in enumerate(files["index.jsonl"].splitlines(), 1):
         entry = _index_entry(name, number, line)
-        kind = _kind(entry)
-        if kind != "traces":
-            recording.skipped[kind] += 1
+        sent_to = str(entry["path"]).partition("?")[0]
+        if sent_to not in _TAKEN:
+            recording.skipped[_PASSED_OVER.get(sent_to, "other")] += 1
         elif (file := str(entry["file"])) not in files:
             raise Invalid(f"{name}: index.jsonl line {number} names {file!r}, which is missing")
         else:
-            recording.requests.append(_from_entry(entry, files[file]))
+            recording.requests.append(_from_entry(entry, files[file], _TAKEN[sent_to]))
     if lines := files.get("firehose.jsonl", b"").count(b"\n"):
         recording.skipped["firehose"] += lines
     return recording
@@ -104,18 +112,13 @@ def _index_entry(name: str, number: int, line: bytes) -> dict[str, Any]:
     return entry
 
 
-def _kind(entry: dict[str, Any]) -> str:
-    path = str(entry["path"]).partition("?")[0]
-    return "traces" if path in _TRACE_PATHS else _KIND_OF_PATH.get(path, "other")
-
-
-def _from_entry(entry: dict[str, Any], body: bytes) -> Request:
+def _from_entry(entry: dict[str, Any], body: bytes, path: str) -> Request:
     """gRPC bodies are recorded as plain protobuf, HTTP bodies as they were sent."""
     arrived = float(entry.get("arrived_unix_nano", 0)) / 1e9
     if entry.get("transport") == "grpc":
-        return Request(body, PROTOBUF, "", arrived)
+        return Request(body, PROTOBUF, "", arrived, path)
     content_type = str(entry.get("content_type") or PROTOBUF)
-    return Request(body, content_type, str(entry.get("content_encoding") or ""), arrived)
+    return Request(body, content_type, str(entry.get("content_encoding") or ""), arrived, path)
 
 
 def _files_of_folder(folder: Path) -> dict[str, bytes]:
@@ -174,8 +177,8 @@ def _read_file(path: Path) -> Recording:
         return recording
     for part in _json_parts(path, plain):
         kind = _json_kind(part)
-        if kind == "traces":
-            recording.requests.append(Request(part, JSON))
+        if kind in _PATH_OF_JSON:
+            recording.requests.append(Request(part, JSON, path=_PATH_OF_JSON[kind]))
         else:
             recording.skipped[kind] += 1
     return recording
@@ -195,15 +198,24 @@ def _unpacked(path: Path, body: bytes) -> bytes:
 
 
 def _take_protobuf(path: Path, recording: Recording, body: bytes, plain: bytes) -> None:
+    """Traces and logs look alike on the wire: what makes sense as spans is taken for spans."""
+    encoding = "gzip" if body is not plain else ""
     try:
         request = ExportTraceServiceRequest.FromString(plain)
     except DecodeError:
-        raise Invalid(f"{path} is neither JSON nor an OTLP request in protobuf") from None
+        request = ExportTraceServiceRequest()
     spans = [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
-    if spans and any(span.trace_id and span.start_time_unix_nano for span in spans):
-        recording.requests.append(Request(body, PROTOBUF, "gzip" if body is not plain else ""))
+    if spans and any(len(span.trace_id) == 16 and span.start_time_unix_nano for span in spans):
+        recording.requests.append(Request(body, PROTOBUF, encoding))
+        return
+    try:
+        logs = ExportLogsServiceRequest.FromString(plain)
+    except DecodeError:
+        raise Invalid(f"{path} is neither JSON nor an OTLP request in protobuf") from None
+    if any(scope.log_records for resource in logs.resource_logs for scope in resource.scope_logs):
+        recording.requests.append(Request(body, PROTOBUF, encoding, path=LOGS))
     else:
-        recording.skipped["protobuf without spans"] += 1
+        recording.skipped["protobuf without spans or log records"] += 1
 
 
 def _json_parts(path: Path, plain: bytes) -> list[bytes]:
