@@ -33,6 +33,7 @@ from .orders.sweeper import Sweeper
 from .rabbit.watch import BrokerWatches
 from .receivers.otlp_grpc import OtlpGrpcReceiver
 from .receivers.otlp_http import OtlpHttpReceiver
+from .receivers.zipkin import ZipkinReceiver
 from .settings import Settings
 from .store.joiner import Joiner
 from .store.messages import MessageStore
@@ -75,7 +76,8 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         reader = OrderReader(store, flow, clock, messages)
         grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
-        addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address}
+        zipkin = await parts.enter_async_context(ZipkinReceiver(intake, settings, metrics))
+        addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address, "zipkin": zipkin.address}
         api = build_api(reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents)
         pages = build_web(reader, settings, metrics, messages, brokers.sights, incidents)
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))

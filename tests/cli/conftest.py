@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> Run:
     return call
 
 
-ANY_PORTS = {f"ORDERTRACE_LISTEN__{name}": "127.0.0.1:0" for name in ("WEB", "OTLP_GRPC", "OTLP_HTTP")}
+ANY_PORTS = {f"ORDERTRACE_LISTEN__{name}": "127.0.0.1:0" for name in ("WEB", "OTLP_GRPC", "OTLP_HTTP", "ZIPKIN")}
 
 
 @dataclass(slots=True)

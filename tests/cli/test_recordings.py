@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from ordertrace.cli.recordings import JSON, PROTOBUF, read_recordings
 from ordertrace.errors import Invalid
@@ -34,7 +35,7 @@ def capture_files() -> dict[str, bytes]:
         {"n": 2, "file": "requests/00002.bin", "path": GRPC, "transport": "grpc", "grpc_encoding": "gzip",
          "arrived_unix_nano": 3 * 10**9},
         {"n": 3, "file": "requests/00003.bin", "path": "/v1/logs", "transport": "http"},
-        {"n": 4, "file": "requests/00004.json", "path": "/api/v2/spans", "transport": "http"},
+        {"n": 4, "file": "requests/00004.json", "path": "/api/v2/spans", "transport": "http", "content_type": JSON},
     ]  # fmt: skip
     return {
         "index.jsonl": "".join(json.dumps(line) + "\n" for line in lines).encode(),
@@ -70,8 +71,9 @@ def test_reads_a_capture_in_order_of_arrival(capture: Path) -> None:
         ("/v1/traces", PROTOBUF, "gzip", 2.0),
         ("/v1/traces", PROTOBUF, "", 3.0),  # gRPC bodies are recorded as plain protobuf
         ("/v1/logs", PROTOBUF, "", 0.0),
+        ("/api/v2/spans", JSON, "", 0.0),
     ]
-    assert dict(recording.skipped) == {"zipkin": 1, "firehose": 2}
+    assert dict(recording.skipped) == {"firehose": 2}
 
 
 @pytest.mark.parametrize(
@@ -94,8 +96,7 @@ def test_reads_single_files_by_their_content(tmp_path: Path, name: str, content:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b'[{"traceId": "1"}]', "zipkin"),
-        (b'{"data": []}', "jaeger"),
+        (b'[{"a": "1"}]', "other"),
         (b'{"routing_key": "publish.x"}\n{"routing_key": "deliver.q"}', "firehose"),
         (b'{"resourceMetrics": []}', "metrics"),
         (ExportLogsServiceRequest().SerializeToString(), "protobuf without spans or log records"),
@@ -106,6 +107,48 @@ def test_says_what_it_passes_over(tmp_path: Path, content: bytes, kind: str) -> 
     (recording,) = read_recordings(tmp_path / "x")
     assert not recording.requests
     assert recording.skipped[kind] >= 1
+
+
+def test_reads_zipkin(tmp_path: Path) -> None:
+    (tmp_path / "z.json").write_bytes(b'[{"traceId": "1"}]')
+    (recording,) = read_recordings(tmp_path / "z.json")
+    assert [(r.path, r.content_type) for r in recording.requests] == [("/api/v2/spans", JSON)]
+
+
+def test_reads_jaeger_as_otlp(tmp_path: Path) -> None:
+    one = {
+        "traceID": "a1", "spanID": "b1", "operationName": "work", "startTime": 1_700_000_000_000_000, "duration": 5,
+        "processID": "p1",
+        "references": [
+            {"refType": "CHILD_OF", "traceID": "a1", "spanID": "c1"},
+            {"refType": "FOLLOWS_FROM", "traceID": "a2", "spanID": "c2"},
+        ],
+        "tags": [
+            {"key": "span.kind", "type": "string", "value": "server"},
+            {"key": "error", "type": "bool", "value": True},
+            {"key": "n", "type": "int64", "value": 7},
+            {"key": "ratio", "type": "float64", "value": 0.5},
+            {"key": "raw", "type": "binary", "value": "AAE="},
+        ],
+        "logs": [{"timestamp": 1_700_000_000_000_001, "fields": [{"key": "event", "type": "string", "value": "exception"},
+                  {"key": "exception.type", "type": "string", "value": "E"}]}],
+    }  # fmt: skip
+    trace = {"traceID": "a1", "spans": [one], "processes": {"p1": {"serviceName": "shop", "tags": []}}}
+    (tmp_path / "j.json").write_text(json.dumps({"data": [trace]}))
+    (recording,) = read_recordings(tmp_path / "j.json")
+    (sent,) = recording.requests
+    resource = ExportTraceServiceRequest.FromString(sent.body).resource_spans[0]
+    span = resource.scope_spans[0].spans[0]
+    assert resource.resource.attributes[0].value.string_value == "shop"
+    assert (span.trace_id, span.span_id, span.parent_span_id) == (
+        b"\xa1".rjust(16, b"\0"), b"\xb1".rjust(8, b"\0"), b"\xc1".rjust(8, b"\0"),
+    )  # fmt: skip
+    assert (span.name, span.kind, span.status.code) == ("work", Span.SPAN_KIND_SERVER, Status.STATUS_CODE_ERROR)
+    assert span.end_time_unix_nano - span.start_time_unix_nano == 5_000
+    values = {one.key: getattr(one.value, one.value.WhichOneof("value") or "") for one in span.attributes}
+    assert values == {"error": True, "n": 7, "ratio": 0.5, "raw": b"\0\1"}
+    assert (span.events[0].name, span.events[0].attributes[0].key) == ("exception", "exception.type")
+    assert span.links[0].span_id == b"\xc2".rjust(8, b"\0")
 
 
 def test_reads_a_folder_of_files(tmp_path: Path) -> None:
@@ -122,6 +165,7 @@ def test_reads_a_folder_of_files(tmp_path: Path) -> None:
         ("x.json", b'{"a": ', "not valid JSON"),
         ("x.gz", b"\x1f\x8bnonsense", "cannot be unpacked"),
         ("x.tar.gz", b"nonsense", "cannot be unpacked"),
+        ("x.json", b'{"data": [{"spans": [{"processID": "p"}], "processes": {"p": {}}}]}', "not Jaeger's JSON"),
     ],
 )
 def test_refuses_what_it_cannot_read(tmp_path: Path, name: str, content: bytes, says: str) -> None:

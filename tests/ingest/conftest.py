@@ -13,6 +13,7 @@ from ordertrace.ingest.intake import Intake
 from ordertrace.metrics import Metrics
 from ordertrace.receivers.otlp_grpc import OtlpGrpcReceiver
 from ordertrace.receivers.otlp_http import OtlpHttpReceiver
+from ordertrace.receivers.zipkin import ZipkinReceiver
 from ordertrace.settings import JournalSettings, ListenSettings, Settings, StoreSettings
 from ordertrace.store.store import Store, open_store
 
@@ -26,6 +27,7 @@ class Running:
     metrics: Metrics
     grpc: OtlpGrpcReceiver
     http: OtlpHttpReceiver
+    zipkin: ZipkinReceiver
     joined: list[datetime] = field(default_factory=list)
 
     def rows(self, sql: str) -> Sequence[Sequence[Any]]:
@@ -40,7 +42,9 @@ class Running:
 def settings_in(directory: Path, **journal: Any) -> Settings:
     return Settings(
         store=StoreSettings(url=f"chdb://{directory}"),
-        listen=ListenSettings(otlp_grpc="127.0.0.1:0", otlp_http="127.0.0.1:0", request_bytes_max=1024 * 1024),
+        listen=ListenSettings(
+            otlp_grpc="127.0.0.1:0", otlp_http="127.0.0.1:0", zipkin="127.0.0.1:0", request_bytes_max=1024 * 1024
+        ),
         journal=JournalSettings(**journal),
     )
 
@@ -57,5 +61,6 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         Intake(settings, metrics, store, join) as intake,
         OtlpGrpcReceiver(intake, settings, metrics) as grpc,
         OtlpHttpReceiver(intake, settings, metrics) as http,
+        ZipkinReceiver(intake, settings, metrics) as zipkin,
     ):
-        yield Running(intake, store, metrics, grpc, http, joined)
+        yield Running(intake, store, metrics, grpc, http, zipkin, joined)

@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 import httpx2
 import pytest
+from backports import zstd
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -58,12 +59,14 @@ async def test_every_way_in_stores_the_same(server: Running) -> None:
     assert (await post(server, request(span("http")).SerializeToString())).status_code == 200
     packed = gzip.compress(request(span("gzip")).SerializeToString())
     assert (await post(server, packed, content_encoding="gzip")).status_code == 200
+    packed = zstd.compress(request(span("zstd")).SerializeToString())
+    assert (await post(server, packed, content_encoding="zstd")).status_code == 200
     one = {"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": "json", "kind": 2}
     one |= {"startTimeUnixNano": str(whole.resource_spans[0].scope_spans[0].spans[0].start_time_unix_nano)}
     content = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": [one]}]}]}
     answer = await post(server, json.dumps(content).encode(), content_type="application/json")
     assert (answer.status_code, answer.json(), answer.headers["content-type"]) == (200, {}, "application/json")
-    assert await names(server) == ["grpc", "gzip", "http", "json"]
+    assert await names(server) == ["grpc", "gzip", "http", "json", "zstd"]
     assert server.rows("SELECT TraceId, SpanId, SpanKind FROM otel_traces WHERE SpanName = 'json'") == [
         (one["traceId"], one["spanId"], "Server")
     ]
@@ -201,6 +204,11 @@ async def test_http_says_what_is_wrong(server: Running) -> None:
     assert (await post(server, body, content_encoding="br")).status_code == 415
     assert (await post(server, body, content_encoding="gzip")).status_code == 400
     assert (await post(server, gzip.compress(body)[:-9], content_encoding="gzip")).status_code == 400
+    assert (await post(server, body, content_encoding="zstd")).status_code == 400
+    assert (await post(server, zstd.compress(body)[:-1], content_encoding="zstd")).status_code == 400
+    widely = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})
+    wide = widely.compress(body) + widely.flush()
+    assert (await post(server, wide, content_encoding="zstd")).status_code == 400
     assert (await post(server, body, path="/v2/traces")).status_code == 404
     async with httpx2.AsyncClient() as client:
         answer = await client.get(f"http://{server.http.address}/v1/traces")
@@ -210,11 +218,13 @@ async def test_http_says_what_is_wrong(server: Running) -> None:
 async def test_too_much_is_refused_before_it_is_kept(server: Running) -> None:
     bomb = gzip.compress(bytes(100 * 1024 * 1024))
     assert (await post(server, bomb, content_encoding="gzip")).status_code == 413
+    bomb = zstd.compress(bytes(100 * 1024 * 1024))
+    assert (await post(server, bomb, content_encoding="zstd")).status_code == 413
     assert (await post(server, bytes(100 * 1024 * 1024))).status_code == 413
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await export(server, bytes(100 * 1024 * 1024))
     assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert server.metric("ordertrace_limits_hit_total", limit="request_bytes") == 2
+    assert server.metric("ordertrace_limits_hit_total", limit="request_bytes") == 3
     await export(server, request(span("after")).SerializeToString())
     assert await names(server) == ["after"]
 

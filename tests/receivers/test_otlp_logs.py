@@ -134,9 +134,9 @@ async def test_orders_are_found_by_attribute_pattern_and_text(server: Running) -
 
 
 async def test_what_is_no_log_request_is_refused(server: Running) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as failure:
-        async with grpc.aio.insecure_channel(server.grpc.address) as channel:
-            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
+    async with grpc.aio.insecure_channel(server.grpc.address) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
             await call(b"\xff" * 40)
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert (await post(server, b"[1", "application/json")).status_code == 400

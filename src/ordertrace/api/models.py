@@ -198,6 +198,7 @@ class Receivers(BaseModel):
 
     otlp_grpc: str
     otlp_http: str
+    zipkin: str
 
 
 class Intake(BaseModel):

@@ -55,6 +55,7 @@ def build_operations(
             receivers=models.Receivers(
                 otlp_grpc=told.get("otlp_grpc", settings.listen.otlp_grpc),
                 otlp_http=told.get("otlp_http", settings.listen.otlp_http),
+                zipkin=told.get("zipkin", settings.listen.zipkin),
             ),
             spans_received=_total(metrics.registry, "ordertrace_spans_received_total"),
             spans_stored=_total(metrics.registry, "ordertrace_spans_stored_total"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from ..errors import Unavailable
 from .client import ApiClient, api_url
-from .recordings import PROTOBUF, Recording, Request, read_recordings
+from .recordings import LOGS, PROTOBUF, TRACES, ZIPKIN, Recording, Request, read_recordings
 from .shared import api_option, settings_of
 
 _IN_FLIGHT = 4
@@ -40,13 +40,17 @@ class Outcome:
 @click.command("import")
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--otlp", metavar="URL", help="Its OTLP/HTTP address; by default the server is asked.")
+@click.option("--zipkin", metavar="URL", help="Its Zipkin address; by default the server is asked.")
 @click.option(
     "--speed", type=click.FloatRange(min=0, min_open=True), metavar="N",
     help="Keep the recorded pace, N times as fast; without it as fast as the server takes it.",
 )  # fmt: skip
 @api_option
-def import_recordings(paths: tuple[Path, ...], otlp: str | None, speed: float | None, api: str | None) -> int:
-    """Recorded telemetry into a running server: OTLP files (protobuf, JSON, gzip), captures (.tar.gz or folder).
+def import_recordings(
+    paths: tuple[Path, ...], otlp: str | None, zipkin: str | None, speed: float | None, api: str | None
+) -> int:
+    """Recorded telemetry into a running server: OTLP files (protobuf, JSON, gzip), Zipkin and Jaeger JSON, captures
+    (.tar.gz or folder).
 
     Ends when all is stored and judged. Event times stay as recorded.
     """
@@ -54,11 +58,12 @@ def import_recordings(paths: tuple[Path, ...], otlp: str | None, speed: float | 
     with ApiClient(api_url(api, settings), settings.company.language) as server:
         before = server.get("/api/v1/intake")
         url = otlp_url(otlp, before["receivers"]["otlp_http"], server.url)
+        urls = {TRACES: url, LOGS: url, ZIPKIN: otlp_url(zipkin, before["receivers"]["zipkin"], server.url)}
         failed = False
         with httpx2.Client(timeout=60.0, trust_env=False) as http:
             for path in paths:
                 for recording in read_recordings(path):
-                    outcome = send(recording, http, url, speed)
+                    outcome = send(recording, http, urls, speed)
                     failed = failed or bool(outcome.refused)
                     click.echo(summary(recording, outcome))
         after = wait_until_judged(server)
@@ -70,21 +75,21 @@ def import_recordings(paths: tuple[Path, ...], otlp: str | None, speed: float | 
 def otlp_url(given: str | None, announced: str, api: str) -> str:
     """Where to send: as given, or as the server says; a server that listens everywhere is reached where its API is."""
     if given:
-        return given.rstrip("/").removesuffix("/v1/traces")
+        return given.rstrip("/").removesuffix(TRACES).removesuffix(ZIPKIN)
     host, _, port = announced.rpartition("//")[2].rpartition(":")
     if host.strip("[]") in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = httpx2.URL(api).host
     return f"http://{host}:{port}"
 
 
-def send(recording: Recording, http: httpx2.Client, url: str, speed: float | None) -> Outcome:
+def send(recording: Recording, http: httpx2.Client, urls: Mapping[str, str], speed: float | None) -> Outcome:
     """Sends every request, a few at a time, in order of arrival. Raises Unavailable when the server stays away."""
     outcome = Outcome()
     progress: Any = click.progressbar(length=len(recording.requests), label=recording.name, file=sys.stderr)
     waiting: set[Future[tuple[str, int]]] = set()
     with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="import") as threads, progress as bar:
         for request in _paced(recording.requests, speed):
-            waiting.add(threads.submit(_post, http, url + request.path, request))
+            waiting.add(threads.submit(_post, http, urls[request.path] + request.path, request))
             if len(waiting) >= _IN_FLIGHT:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 _note(done, outcome, bar)
@@ -142,6 +147,8 @@ def _retry_after(answer: httpx2.Response, pause: float) -> float:
 def _rejected(answer: httpx2.Response) -> int:
     """What the server took no responsibility for, as its partial success says; for logs it looks the same in protobuf."""
     try:
+        if not answer.content:
+            return 0
         if answer.headers.get("content-type", "").startswith(PROTOBUF):
             return int(ExportTraceServiceResponse.FromString(answer.content).partial_success.rejected_spans)
         partial = answer.json().get("partialSuccess", {})

@@ -21,26 +21,27 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ..errors import Invalid, TooLarge
+from .jaeger import from_jaeger
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 RECORDING_BYTES_MAX = 1024**3
 _FILE_BYTES_MAX = 256 * 1024**2
 _PEEK_BYTES = 64 * 1024
-TRACES, LOGS = "/v1/traces", "/v1/logs"
+TRACES, LOGS, ZIPKIN = "/v1/traces", "/v1/logs", "/api/v2/spans"
 # Where a recorded request is sent, by where it was sent when it was recorded.
 _TAKEN = {
     TRACES: TRACES,
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": TRACES,
     LOGS: LOGS,
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": LOGS,
+    ZIPKIN: ZIPKIN,
 }
 _PASSED_OVER = {
     "/v1/metrics": "metrics",
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
-    "/api/v2/spans": "zipkin",
-    "/api/v1/spans": "zipkin",
+    "/api/v1/spans": "zipkin v1",
 }
-_PATH_OF_JSON = {"traces": TRACES, "logs": LOGS}
+_PATH_OF_JSON = {"traces": TRACES, "logs": LOGS, "zipkin": ZIPKIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,8 @@ def _read_file(path: Path) -> Recording:
         kind = _json_kind(part)
         if kind in _PATH_OF_JSON:
             recording.requests.append(Request(part, JSON, path=_PATH_OF_JSON[kind]))
+        elif kind == "jaeger":
+            recording.requests += [Request(request) for request in from_jaeger(part)]
         else:
             recording.skipped[kind] += 1
     return recording
@@ -236,7 +239,7 @@ def _json_parts(path: Path, plain: bytes) -> list[bytes]:
 def _json_kind(part: bytes) -> str:
     content = json.loads(part)
     if isinstance(content, list):
-        return "zipkin" if not content or "traceId" in content[0] else "other"
+        return "zipkin" if all(isinstance(one, dict) and "traceId" in one for one in content[:1]) else "other"
     for key, kind in (
         ("resourceSpans", "traces"),
         ("resource_spans", "traces"),
@@ -245,6 +248,6 @@ def _json_kind(part: bytes) -> str:
         ("routing_key", "firehose"),
         ("data", "jaeger"),
     ):
-        if key in content:
+        if isinstance(content, dict) and key in content:
             return kind
     return "other"

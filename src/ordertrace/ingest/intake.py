@@ -29,11 +29,13 @@ from ..settings import Settings, data_directory
 from ..store.log_writer import LogWriter
 from ..store.span_writer import Group, SpanWriter
 from ..store.store import Store
+from ..store.zipkin_writer import ZipkinWriter
 from .check import Checked, LogCheck, TraceCheck
 from .journal import Journal, Segment
 from .kinds import Kind
 from .records import to_file
 from .repeats import Repeats
+from .zipkin import ZipkinCheck
 
 Join = Callable[[Sequence[datetime], Sequence[datetime]], Awaitable[None]]
 """Takes the times of insertion of groups of spans and of groups of log records."""
@@ -95,7 +97,11 @@ class Intake:
         self._metrics = metrics
         self._store = store
         self._join = join
-        self._lanes = {Kind.SPANS: _Lane(TraceCheck(settings.privacy)), Kind.LOGS: _Lane(LogCheck(settings.privacy))}
+        self._lanes = {
+            Kind.SPANS: _Lane(TraceCheck(settings.privacy)),
+            Kind.LOGS: _Lane(LogCheck(settings.privacy)),
+            Kind.ZIPKIN: _Lane(ZipkinCheck()),
+        }
         self._journal_thread = ThreadPoolExecutor(1, "journal")
         self._store_thread = ThreadPoolExecutor(1, "store-writer")
         self._in_flight: dict[bytes, asyncio.Future[None]] = {}
@@ -127,6 +133,7 @@ class Intake:
         client = await asyncio.to_thread(self._store.connect)
         self._lanes[Kind.SPANS].writer = SpanWriter(client, self._settings, self._metrics)
         self._lanes[Kind.LOGS].writer = LogWriter(client, self._settings, self._metrics)
+        self._lanes[Kind.ZIPKIN].writer = ZipkinWriter(client, self._settings, self._metrics)
         self._tasks = [
             asyncio.create_task(self._journaling(), name="journal"),
             asyncio.create_task(self._storing(), name="store groups"),

@@ -1,11 +1,10 @@
-"""OTLP over HTTP (4318): `/v1/traces`, `/v1/logs`, `/v1/metrics`; protobuf and JSON; gzip.
+"""OTLP over HTTP (4318): `/v1/traces`, `/v1/logs`, `/v1/metrics`; protobuf and JSON; gzip, zstd.
 
 Errors are google.rpc.Status in the request's encoding.
 """
 
 from __future__ import annotations
 
-import zlib
 from types import TracebackType
 from typing import Self
 
@@ -16,31 +15,20 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.types import Receive, Scope, Send
 
-from ..errors import Invalid, NotFound, OrdertraceError, Overloaded, TooLarge, Unavailable
+from ..errors import Invalid, NotFound, OrdertraceError
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
 from ..listening import HttpListener
 from ..metrics import Metrics
 from ..settings import Settings
-from .answers import answer_word, to_http_status, to_metrics_response, to_response, to_status
+from .answers import answer_word, to_metrics_response, to_response, to_status
+from .bodies import BodyReader, WrongMethod, WrongType, to_status_and_headers
 from .otlp_json import from_json
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
-_DISCARDED_BYTES_MAX = 256 * 1024 * 1024
 _KINDS = {"/v1/traces": Kind.SPANS, "/v1/logs": Kind.LOGS}
 _REQUESTS: dict[Kind, type[Message]] = {Kind.SPANS: ExportTraceServiceRequest, Kind.LOGS: ExportLogsServiceRequest}
 _PATHS = (*_KINDS, "/v1/metrics")
-
-
-class _WrongMethod(Invalid):
-    """Anything but POST."""
-
-
-class _WrongType(Invalid):
-    """A content type or encoding that OTLP does not know."""
-
-
-_OWN_STATUSES: tuple[tuple[type[OrdertraceError], int], ...] = ((_WrongMethod, 405), (_WrongType, 415))
 
 
 class OtlpHttpReceiver:
@@ -49,7 +37,7 @@ class OtlpHttpReceiver:
     def __init__(self, intake: Intake, settings: Settings, metrics: Metrics) -> None:
         self._intake = intake
         self._metrics = metrics
-        self._bytes_max = settings.listen.request_bytes_max
+        self._bodies = BodyReader(settings.listen.request_bytes_max, metrics)
         self._listener = HttpListener(self._application, settings.listen.otlp_http, settings.listen.connections_max)
 
     @property
@@ -88,15 +76,10 @@ class OtlpHttpReceiver:
         if path not in _PATHS:
             raise NotFound(f"there is nothing at {path}; OTLP is taken at {', '.join(_PATHS)}")
         if scope["method"] != "POST":
-            raise _WrongMethod(f"{scope['method']} {path}: use POST")
+            raise WrongMethod(f"{scope['method']} {path}: use POST")
         if content_type not in (_PROTOBUF, _JSON):
-            raise _WrongType(f"content type {content_type[:80]!r}: send {_PROTOBUF} or {_JSON}")
-        encoding = headers.get(b"content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", ""):
-            raise _WrongType(f"content encoding {encoding[:80]!r}: send gzip or none")
-        body = await self._read(headers, receive)
-        if encoding == "gzip":
-            body = self._unpacked(body)
+            raise WrongType(f"content type {content_type[:80]!r}: send {_PROTOBUF} or {_JSON}")
+        body = await self._bodies.read(headers, receive)
         if kind := _KINDS.get(path):
             return await self._admit(body, content_type, kind)
         return _metrics_answer(body, content_type)
@@ -104,57 +87,6 @@ class OtlpHttpReceiver:
     async def _admit(self, body: bytes, content_type: str, kind: Kind) -> Message:
         payload = from_json(body, _REQUESTS[kind]) if content_type == _JSON else body
         return to_response(kind, await self._intake.admit(payload, "http", kind))
-
-    async def _read(self, headers: dict[bytes, str], receive: Receive) -> bytes:
-        """The body, as long as it is within bounds; a larger one is not kept."""
-        announced = headers.get(b"content-length", "0")
-        if announced.isdigit() and int(announced) > self._bytes_max:
-            await _discard(receive)
-            raise self._too_large(f"the body has {announced} bytes")
-        pieces, size, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Invalid("the sender left before the end of the body")
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > self._bytes_max:
-                await _discard(receive)
-                raise self._too_large(f"the body has more than {self._bytes_max} bytes")
-            pieces.append(piece)
-            more = message.get("more_body", False)
-        return b"".join(pieces)
-
-    def _unpacked(self, body: bytes) -> bytes:
-        """The content of a gzip body; stops at the bound, whatever the body would become."""
-        pieces, size = [], 0
-        try:
-            while body:
-                unpacking = zlib.decompressobj(wbits=31)
-                pieces.append(unpacking.decompress(body, self._bytes_max + 1 - size))
-                size += len(pieces[-1])
-                if size > self._bytes_max:
-                    raise self._too_large(f"the unpacked body has more than {self._bytes_max} bytes")
-                if not unpacking.eof:
-                    raise Invalid("the gzip body ends too early")
-                body = unpacking.unused_data
-        except zlib.error:
-            raise Invalid("the body is not gzip, as its content encoding says") from None
-        return b"".join(pieces)
-
-    def _too_large(self, what: str) -> TooLarge:
-        self._metrics.limits_hit.labels("request_bytes").inc()
-        return TooLarge(f"{what}, {self._bytes_max} are allowed; send fewer spans at a time")
-
-
-async def _discard(receive: Receive) -> None:
-    """Lets the rest of a body pass, within bounds: a sender that is cut off never reads the answer."""
-    passed = 0
-    while passed < _DISCARDED_BYTES_MAX:
-        message = await receive()
-        passed += len(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return
 
 
 def _metrics_answer(body: bytes, content_type: str) -> Message:
@@ -167,16 +99,8 @@ def _metrics_answer(body: bytes, content_type: str) -> Message:
 
 
 async def _send(send: Send, answer: Message, content_type: str, failure: OrdertraceError | None) -> None:
-    status = 200
-    headers = [(b"content-type", (_JSON if content_type == _JSON else _PROTOBUF).encode())]
-    if failure is not None:
-        status = next((number for kind, number in _OWN_STATUSES if isinstance(failure, kind)), to_http_status(failure))
-        if isinstance(failure, _WrongMethod):
-            headers.append((b"allow", b"POST"))
-        if isinstance(failure, (Overloaded, Unavailable)):
-            headers.append((b"retry-after", str(max(1, round(getattr(failure, "retry_after_seconds", 1)))).encode()))
-        if isinstance(failure, TooLarge):
-            headers.append((b"connection", b"close"))
+    status, headers = (200, []) if failure is None else to_status_and_headers(failure)
+    headers.append((b"content-type", (_JSON if content_type == _JSON else _PROTOBUF).encode()))
     body = (
         json_format.MessageToJson(answer, indent=None).encode() if content_type == _JSON else answer.SerializeToString()
     )

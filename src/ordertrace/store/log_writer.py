@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from ..privacy.rules import build_rules, sql_array, sql_string
-from ..settings import Rule, Settings, parse_rule
+from ..privacy.rules import build_rules, sql_array
+from ..settings import Settings, parse_rule
 from .any_value import DECODED, TYPES
+from .finding import codes_of, find_all
 from .group_writer import GroupWriter
 from .statements import statement
 
@@ -48,21 +49,8 @@ class LogWriter(GroupWriter):
             scrub_said=privacy.scrub_all("said"),
             decoded=DECODED,
             types=TYPES,
-            codes=f"transform(key, {sql_array(keys)}, {list(range(1, len(keys) + 1))}, 0)" if keys else "0",
-            order_ids=_all_found(ids, keys),
+            codes=codes_of(keys),
+            order_ids=find_all(ids, keys),
             order_sources=sql_array([*(rule.source for rule in ids), ""]),
-            order_statuses=_all_found(statuses, keys),
+            order_statuses=find_all(statuses, keys),
         )
-
-
-def _all_found(rules: list[Rule], keys: list[str]) -> str:
-    """What each rule finds in a record, as an array; the first that is not empty holds."""
-    return "[" + ", ".join([*(_found(rule, keys) for rule in rules), "''"]) + "]"
-
-
-def _found(rule: Rule, keys: list[str]) -> str:
-    """`found` holds the values of `keys` that the record has, `found_codes` says of which; `body` is its text."""
-    value = "body" if rule.source == "log" else f"found[indexOf(found_codes, {keys.index(rule.key) + 1})]"
-    if rule.source == "attribute":
-        return value
-    return f"if({value} = '', '', regexpExtract({value}, {sql_string(rule.pattern)}, {rule.group}))"
