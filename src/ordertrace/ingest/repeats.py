@@ -69,12 +69,12 @@ class Repeats:
     def keep(self, digests: Iterable[bytes]) -> None:
         """Writes digests down, synced, for requests that leave the journal. Raises Unavailable."""
         try:
-            if len(self._newer) >= self._half_max or _now_ms() - self._since_ms >= self._age_ms:
-                self._turn()
             with open(self._path(self._since_ms), "ab", opener=_private) as file:
                 file.write(b"".join(digests))
                 file.flush()
                 os.fdatasync(file.fileno())
+            if len(self._newer) >= self._half_max or _now_ms() - self._since_ms >= self._age_ms:
+                self._turn()
         except OSError as error:
             raise Unavailable(f"cannot write {self._directory}: {error.strerror}") from None
 
