@@ -11,11 +11,15 @@ from ..store.orders import OrderGlance
 
 _NS = 1_000_000_000
 NEVER = 2**62
+_ACCUSED_EARLY_MAX = 10_000
 
 
 @dataclass(slots=True)
 class Watched:
-    """An open order; `review_ns` is when something may become wrong with it, `state` what the last look said."""
+    """An open order; `review_ns` is when something may become wrong with it, `state` what the last look said.
+
+    `accused`: a verdict on one of its messages came, which may say more once more of the order itself is known.
+    """
 
     status: str
     rank: int
@@ -26,6 +30,7 @@ class Watched:
     review_ns: int
     state: str = "open"
     breached: bool = False
+    accused: bool = False
 
 
 class Watchlist:
@@ -38,6 +43,7 @@ class Watchlist:
         self._size_max = size_max
         self._watched: dict[str, Watched] = {}
         self._due: list[tuple[int, str]] = []
+        self._accused_early: dict[str, None] = {}  # before anything else was known of them
         self._end_rank = len(flow.steps) + 1
         self._step_ns = {s.status: int(s.deadline.total_seconds() * _NS) for s in flow.steps if s.deadline}
         self._flow_ns = int(flow.deadline.total_seconds() * _NS)
@@ -71,8 +77,10 @@ class Watchlist:
         if before:
             watched.state = before.state
             watched.breached = before.breached and before.status == glance.status
-            if before.state != "open":
-                watched.review_ns = 0  # what was held against it may be over
+        watched.accused = before.accused if before else glance.order_id in self._accused_early
+        self._accused_early.pop(glance.order_id, None)
+        if (before and before.state != "open") or watched.accused:
+            watched.review_ns = 0  # what was held against it may be over, or speak only now
         self._watched[glance.order_id] = watched
         heapq.heappush(self._due, (watched.review_ns, glance.order_id))
         return True
@@ -89,16 +97,20 @@ class Watchlist:
         return due
 
     def review_now(self, order_id: str) -> None:
-        """Makes an open order due at once; others are left alone."""
+        """Makes an open order due at once, and again with whatever comes to be known of it."""
         if watched := self._watched.get(order_id):
-            watched.review_ns = 0
+            watched.review_ns, watched.accused = 0, True
             heapq.heappush(self._due, (0, order_id))
+        else:
+            self._accused_early[order_id] = None
+            if len(self._accused_early) > _ACCUSED_EARLY_MAX:
+                del self._accused_early[next(iter(self._accused_early))]
 
     def review_after(self, order_id: str, until_ns: int) -> None:
         """Looks again at the next moment after `until_ns` at which time alone may change the verdict."""
         watched = self._watched.get(order_id)
         later = [review for review in watched.reviews_ns if review > until_ns] if watched else []
-        if watched and later:
+        if watched and later and watched.review_ns == NEVER:  # else it was made due meanwhile
             watched.review_ns = later[0]
             heapq.heappush(self._due, (later[0], order_id))
 
