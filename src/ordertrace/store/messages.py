@@ -26,7 +26,7 @@ from .store import Row, Store
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _RECENT = timedelta(hours=1)
 _JUDGED = timedelta(days=30)
-_LIVES_MAX = 5_000
+_LIVES_AN_ORDER, _ORDERS_A_QUERY = 200, 100  # of an order with more messages, the newest are looked at
 
 EVENT_COLUMNS = (
     "broker", "key", "queue", "at", "kind", "message_id", "exchange", "routing_key", "order_id", "status", "system",
@@ -90,12 +90,12 @@ class MessageStore:
 
     async def messages_of_orders(self, order_ids: Sequence[str]) -> dict[str, list[MessageLife]]:
         """The messages about each of these orders, earliest first; orders without any are left out."""
-        if not order_ids:
-            return {}
-        lives = await self._lives(MessageFilter(), _EPOCH, False, [], order_ids, _LIVES_MAX, 0)
         found: dict[str, list[MessageLife]] = defaultdict(list)
-        for life in reversed(lives):
-            found[life.order_id].append(life)
+        for first in range(0, len(order_ids), _ORDERS_A_QUERY):
+            some = order_ids[first : first + _ORDERS_A_QUERY]
+            lives = await self._lives(MessageFilter(), _EPOCH, False, [], some, len(some) * _LIVES_AN_ORDER, 0)
+            for life in reversed(lives):
+                found[life.order_id].append(life)
         return {order_id: found[order_id] for order_id in order_ids if order_id in found}
 
     async def queues(self, now: datetime) -> tuple[QueueSight, ...]:
@@ -177,7 +177,7 @@ class MessageStore:
         parameters = {
             "broker": query.broker, "queue": query.queue, "state": query.state, "verdict": query.verdict,
             "cleared": query.cleared, "since": since, "judged": judged, "keys": list(keys), "orders": list(orders),
-            "limit": limit, "offset": offset,
+            "limit": limit, "offset": offset, "each": _LIVES_AN_ORDER,
         }  # fmt: skip
         return [_life(row) for row in await self._store.query("find_messages", parameters)]
 
