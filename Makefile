@@ -19,7 +19,7 @@ test: install
 
 # Figures, into bench/results.
 bench: install
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench --broker $(ARGS)
 
 # Style, types and the import contract, without tests.
 check: install

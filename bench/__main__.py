@@ -1,4 +1,4 @@
-"""`python -m bench [--spans N] [--keep]`: measures ingest, disk, memory, start and reads.
+"""`python -m bench [--spans N] [--broker]`: measures ingest, disk, memory, start and reads, and what watching a broker costs.
 
 Writes a table and a JSON file under bench/results.
 """
@@ -21,6 +21,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from bench import broker
 from bench.payloads import build_request
 from bench.server import Server
 
@@ -32,6 +33,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="bench")
     arguments.add_argument("--spans", type=int, default=1_000_000)
     arguments.add_argument("--directory", type=Path, help="where to put the data (default: a temporary directory)")
+    arguments.add_argument("--broker", action="store_true", help="also what the watch costs a broker")
     chosen = arguments.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="ordertrace-bench-", dir=chosen.directory))
     try:
@@ -39,6 +41,7 @@ def main() -> None:
             "machine": platform.platform(),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             **measure(chosen.spans, directory),
+            **(broker.run() if chosen.broker else {}),
         }
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -46,7 +49,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     (folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     for name, value in result.items():
-        sys.stdout.write(f"{name:36} {value if isinstance(value, str) else f'{value:,.2f}'}\n")
+        sys.stdout.write(f"{name:52} {value if isinstance(value, str) else f'{value:,.2f}'}\n")
 
 
 def measure(spans: int, directory: Path) -> dict[str, str | float]:
