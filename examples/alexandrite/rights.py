@@ -41,11 +41,12 @@ def company_url(node: RabbitNode, vhost: str = VHOST) -> str:
     return f"amqp://{{system}}:{{system}}@127.0.0.1:{node.port}/{quote(vhost, safe='')}"
 
 
-def prepare_watch(node: RabbitNode, vhost: str = VHOST) -> WatchAddresses:
+def prepare_watch(node: RabbitNode, vhost: str = VHOST, *, republish: bool = False) -> WatchAddresses:
     """Creates the vhost, the systems' users and the user `ordertrace` with the rights it needs; turns the firehose on.
 
     The node must have been started with `plugins`, and with `trace_vhosts` where the firehose has to outlive restarts.
-    Doing it twice changes nothing. Raises OSError where the management API does not answer or refuses.
+    With `republish` it may also send the company's lost messages again. Doing it twice changes nothing.
+    Raises OSError where the management API does not answer or refuses.
     """
     api = _Management(node.management_url)
     at = quote(vhost, safe="")
@@ -54,7 +55,8 @@ def prepare_watch(node: RabbitNode, vhost: str = VHOST) -> WatchAddresses:
         api.put(f"users/{name}", {"password": name, "tags": ""})
         api.put(f"permissions/{at}/{name}", _COMPANY_RIGHTS)
     api.put("users/ordertrace", {"password": "ordertrace", "tags": "monitoring"})
-    api.put(f"permissions/{at}/ordertrace", _watch_rights(r"amq\.rabbitmq\.trace"))
+    again = rf"{_OURS}|^amq\.default$|{_THEIR_NAMES}" if republish else _OURS
+    api.put(f"permissions/{at}/ordertrace", _watch_rights(r"amq\.rabbitmq\.trace") | {"write": again})
     api.put("permissions/%2F/ordertrace", _watch_rights(r"amq\.rabbitmq\.event"))
     api.put(f"permissions/{at}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
     _lead_dead_letters(api, at)

@@ -29,6 +29,7 @@ from .orders.clock import EventClock
 from .orders.flow import build_flow
 from .orders.incident_keeper import IncidentKeeper
 from .orders.reader import OrderReader
+from .orders.resending import Resending
 from .orders.sweeper import Sweeper
 from .rabbit.watch import BrokerWatches
 from .receivers.otlp_grpc import OtlpGrpcReceiver
@@ -37,6 +38,7 @@ from .receivers.zipkin import ZipkinReceiver
 from .settings import Settings
 from .store.joiner import Joiner
 from .store.messages import MessageStore
+from .store.republications import RepublicationStore
 from .store.store import Store, open_store
 from .web.app import build_fallback, build_web
 
@@ -74,12 +76,13 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         await incidents.start(datetime.now(UTC))
         await parts.enter_async_context(_running(incidents.run(sweeper.findings), "incidents"))
         reader = OrderReader(store, flow, clock, messages)
+        resending = _resending(settings, store, messages, brokers)
         grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
         zipkin = await parts.enter_async_context(ZipkinReceiver(intake, settings, metrics))
         addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address, "zipkin": zipkin.address}
-        api = build_api(reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents)
-        pages = build_web(reader, settings, metrics, messages, brokers.sights, incidents)
+        api = build_api(reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents, resending)
+        pages = build_web(reader, settings, metrics, messages, brokers.sights, incidents, resending)
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(
             HttpListener(application, settings.listen.web, settings.listen.connections_max)
@@ -104,6 +107,14 @@ def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, swee
         sweeper.tell([*spans, *logs])
 
     return Intake(settings, metrics, store, join)
+
+
+def _resending(
+    settings: Settings, store: Store, messages: MessageStore | None, brokers: BrokerWatches
+) -> Resending | None:
+    """None where no broker is watched."""
+    enabled = [broker.name for broker in settings.broker if broker.republish.enabled]
+    return Resending(messages, RepublicationStore(store), brokers.republish, enabled) if messages else None
 
 
 @asynccontextmanager

@@ -127,6 +127,15 @@ class BrokerExchangeSettings(Section):
     mute: tuple[MuteableVerdict, ...] = ("unroutable",)
 
 
+class RepublishSettings(Section):
+    """Sending lost messages again, off by default. What may be sent waits at the broker, in a bounded queue of ours."""
+
+    enabled: bool = False
+    messages_max: int = Field(1_000, ge=1, le=10_000)
+    bytes_max: int = Field(32 * 1024 * 1024, ge=1024)
+    age: Duration = timedelta(days=1)
+
+
 DEFAULT_MESSAGES = (
     BrokerMessageSettings(
         exchange="alexandrite.orders",
@@ -165,6 +174,7 @@ class BrokerSettings(Section):
     in_flight_max: int = Field(100_000, ge=1_000)
     unsettled_max: int = Field(50_000, ge=1_000)
     queues_max: int = Field(500, ge=1)
+    republish: RepublishSettings = RepublishSettings()
 
     @model_validator(mode="after")
     def _reads_messages(self) -> BrokerSettings:

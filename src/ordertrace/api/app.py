@@ -10,6 +10,7 @@ from .. import __version__
 from ..metrics import Metrics
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
+from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.messages import MessageStore
 from .guard import Guard
@@ -30,6 +31,7 @@ def build_api(
     addresses: Callable[[], Mapping[str, str]] | None = None,
     messages: MessageStore | None = None,
     incidents: IncidentKeeper | None = None,
+    resending: Resending | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
@@ -48,7 +50,7 @@ def build_api(
         redirect_slashes=False,
     )
     app.include_router(build_orders(reader, settings))
-    app.include_router(build_messages(reader.flow, settings, messages))
+    app.include_router(build_messages(reader.flow, settings, messages, resending))
     if incidents is not None:
         app.include_router(build_incidents(reader.flow, settings, incidents))
     app.include_router(build_operations(settings, metrics, readiness, addresses))

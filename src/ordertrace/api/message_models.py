@@ -66,11 +66,29 @@ class Step(BaseModel):
     reason: str | None
 
 
+class Republication(BaseModel):
+    """A message that somebody had sent again, to the queue that lost it or as it was sent at first, and what came of it."""
+
+    attempt: str
+    queue: str | None = Field(description="The queue that had lost it; null where it had come to none")
+    verdict: str
+    exchange: str
+    routing_key: str
+    by: str
+    began_at: datetime
+    ended_at: datetime | None
+    result: Literal["claimed", "seen", "published", "returned", "refused", "not_published", "unknown"] = Field(
+        description="claimed, seen: the end is not known yet; unknown: it cannot be known, so it is not sent again"
+    )
+    reason: str | None
+
+
 class MessageDetail(WatchedMessage):
     """A message with its life in every queue that took it; the fields of its own are those of the most troubled one."""
 
     queues: list[WatchedMessage]
     steps: list[Step]
+    republications: list[Republication] = Field(description="Each time that somebody had it sent again, earliest first")
 
 
 class IncidentEntry(BaseModel):
@@ -151,7 +169,10 @@ class Wording:
         )
 
     def to_detail(
-        self, lives: Sequence[message_model.MessageLife], steps: Sequence[message_model.MessageEvent]
+        self,
+        lives: Sequence[message_model.MessageLife],
+        steps: Sequence[message_model.MessageEvent],
+        republications: Sequence[message_model.Republication] = (),
     ) -> MessageDetail:
         """One message in all its queues; `lives` is not empty."""
         ordered = sorted(lives, key=lambda life: (life.verdict is None or life.cleared_at is not None, life.queue))
@@ -169,6 +190,23 @@ class Wording:
                 )
                 for step in steps
             ],
+            republications=[self.to_republication(each) for each in republications],
+        )
+
+    def to_republication(self, attempt: message_model.Republication) -> Republication:
+        """One attempt to send a message again."""
+        is_open = attempt.result in ("claimed", "seen")
+        return Republication(
+            attempt=attempt.attempt,
+            queue=attempt.queue or None,
+            verdict=attempt.verdict,
+            exchange=attempt.exchange,
+            routing_key=attempt.routing_key,
+            by=attempt.by,
+            began_at=attempt.began_at.astimezone(UTC),
+            ended_at=None if is_open else attempt.ended_at.astimezone(UTC),
+            result=attempt.result,
+            reason=attempt.reason or None,
         )
 
     def to_incident(self, view: incident_model.IncidentView) -> Incident:

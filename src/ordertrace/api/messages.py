@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import NotFound
+from ..errors import Forbidden, NotFound
+from ..listening import is_cross_site
 from ..model.flow import Flow
 from ..model.message import MessageFilter
+from ..orders.resending import NAME_MAX, Resending
 from ..settings import Settings
 from ..store.messages import MessageStore
-from .message_models import MessageDetail, MessageList, State, Verdict, Wording
+from .message_models import MessageDetail, MessageList, Republication, State, Verdict, Wording
 from .orders import Moment, Name
 from .problems import problem_responses, refuse_parameters
 from .wording import NO_CONTROL, wording_for
@@ -36,7 +38,28 @@ class MessageQuery(BaseModel):
     cursor: Annotated[Name, Field(description="`next` of the page before")] = ""
 
 
-def build_messages(flow: Flow, settings: Settings, messages: MessageStore | None) -> APIRouter:
+class Republish(BaseModel):
+    """Who has a message sent again, and from which queue it was lost, where that are several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Annotated[str, Field(min_length=1, max_length=NAME_MAX, pattern=NO_CONTROL)]
+    queue: Annotated[str, Field(max_length=255, pattern=NO_CONTROL)] | None = None
+
+
+def _from_here(request: Request) -> None:
+    """Refuses what a page of another site sends."""
+    refuse_parameters(request)
+    if is_cross_site(request.headers):
+        raise Forbidden("this was sent by a page of another site")
+
+
+_Id = Annotated[str, Path(alias="id", min_length=1, max_length=1000, pattern=NO_CONTROL)]
+
+
+def build_messages(
+    flow: Flow, settings: Settings, messages: MessageStore | None, resending: Resending | None = None
+) -> APIRouter:
     """The routes about messages; without a watched broker there are none."""
     router = APIRouter(prefix="/api/v1")
 
@@ -56,15 +79,26 @@ def build_messages(flow: Flow, settings: Settings, messages: MessageStore | None
         tags=["messages"],
         summary="One message's life",
     )
-    async def get_message(
-        request: Request,
-        message: Annotated[str, Path(alias="id", min_length=1, max_length=1000, pattern=NO_CONTROL)],
-        say: wording,
-    ) -> MessageDetail:
+    async def get_message(request: Request, message: _Id, say: wording) -> MessageDetail:
         refuse_parameters(request)
         if messages is None:
             raise NotFound(f"message {message[:80]!r}: no broker is watched, see [[broker]] in the settings")
         lives = await messages.get_message(message)
-        return say.to_detail(lives, await messages.steps(lives[0].key))
+        republications = await resending.history(lives) if resending else ()
+        return say.to_detail(lives, await messages.steps(lives[0].key), republications)
+
+    @router.post(
+        "/messages/{id:path}/republish",
+        responses=problem_responses(400, 403, 404, 503),
+        dependencies=[Depends(_from_here)],
+        tags=["messages"],
+        summary="Have a lost message sent again",
+        description="Off by default, and for this machine alone. What came of it is in the answer and stays on record.",
+    )
+    async def republish(request: Request, message: _Id, asked: Republish, say: wording) -> Republication:
+        if resending is None:
+            raise NotFound(f"message {message[:80]!r}: no broker is watched, see [[broker]] in the settings")
+        client = request.client.host if request.client else None
+        return say.to_republication(await resending.send(message, asked.queue, asked.by, client))
 
     return router

@@ -45,6 +45,11 @@ class Verdict(StrEnum):
 STUCK = frozenset({Verdict.STUCK_IN_QUEUE, Verdict.UNACKED, Verdict.REDELIVERY_LOOP})
 """Verdicts of messages that still exist; all others are of lost ones."""
 
+REPUBLISHABLE = frozenset(
+    {Verdict.UNROUTABLE, Verdict.EXPIRED, Verdict.MAXLEN, Verdict.REJECTED, Verdict.DELIVERY_LIMIT}
+)
+"""Verdicts of lost messages of which the broker can keep a copy for us."""
+
 CERTAIN, LIKELY, INFERRED = 1.0, 0.8, 0.6
 
 
@@ -114,6 +119,27 @@ class MessageEvent:
     kind: str
     queue: str
     system: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Republication:
+    """A message that somebody had sent again. `result`: claimed (the end is open), seen (the broker showed it, the end is
+    open), published, returned, refused, not_published or unknown; `reason` says more.
+    """
+
+    attempt: str
+    broker: str
+    key: str
+    queue: str
+    order_id: str
+    verdict: str
+    exchange: str  # where it was sent to
+    routing_key: str
+    by: str
+    began_at: datetime
+    ended_at: datetime
+    result: str = "claimed"
     reason: str = ""
 
 

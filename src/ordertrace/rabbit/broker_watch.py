@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -14,20 +15,23 @@ from aio_pika.abc import AbstractConnection
 
 from ..errors import OrdertraceError
 from ..metrics import Metrics
-from ..model.message import BrokerSight
+from ..model.message import BrokerSight, MessageLife, Republication, WatchGap
 from ..settings import BrokerSettings
 from ..store.messages import InFlight, MessageStore
+from ..store.republications import RepublicationStore
 from ..store.store import Store
 from .dead_letters import DeadLetters
 from .detector import Detector
 from .events import BrokerEvents
 from .horizon import Horizon
+from .kept import Kept
 from .link import LINK_ERRORS
 from .lives import Bounds, Life
 from .management import Management, vhost_of
 from .peers import Peers
 from .queues import QueueCounter, QueueLists
-from .session import SOURCES, Sources
+from .republisher import Republisher
+from .session import Sources
 from .tap import Tap
 from .tap_record import DeadLetter, RecordReader, TapRecord
 from .writer import MessageWriter
@@ -35,6 +39,7 @@ from .writer import MessageWriter
 _log = structlog.get_logger(__name__)
 _TICK_SECONDS = 0.2
 _FIRST_RETRY_SECONDS = 0.25
+_RETRY_SOON_SECONDS, _SOON_SECONDS = 1.0, 60.0
 _SAMPLES_EVERY_SECONDS = 5.0
 _GAPS_KEPT = 100
 _STOP_SECONDS = 5.0
@@ -59,10 +64,16 @@ class BrokerWatch:
         self._writer = writer
         self._management = management
         self.detector = Detector(Bounds(settings), expects_facts=management is not None)
-        self._tap = Tap(settings, reader, peers, self._take_record, self._take_beat, self._take_drop)
+        kept = Kept(settings.republish, reader)
+        self._republisher = Republisher(settings, reader, kept, RepublicationStore(store), self._gaps_since)
+        self._tap = Tap(
+            settings, reader, peers, self._take_record, self._take_beat, self._take_drop, kept, self._republisher.see
+        )
         self._dead_letters = DeadLetters(settings, reader, self._take_dead_letter)
         self._lists = (
-            QueueLists(management, vhost_of(settings), self.detector, peers) if management is not None else None
+            QueueLists(management, vhost_of(settings), self.detector, peers, settings.queues_max)
+            if management is not None
+            else None
         )
         events = BrokerEvents(
             settings,
@@ -72,7 +83,9 @@ class BrokerWatch:
         )
         counter = QueueCounter(settings, self.detector)
         self._counter = counter
-        self._sources = Sources(settings, self.detector, self._tap, self._dead_letters, events, counter, self._lists)
+        self._sources = Sources(
+            settings, self.detector, self._tap, self._dead_letters, kept, events, counter, self._lists
+        )
         self._connected_since: float | None = None
         self._changed_at = time.time()
         self._unanswered = 0
@@ -100,7 +113,12 @@ class BrokerWatch:
                 except LINK_ERRORS as error:
                     self._lose(f"the connection ended: {type(error).__name__}")
                 await asyncio.sleep(retry)
-                retry = min(2 * retry, self._settings.reconnect_max.total_seconds())
+                retry = min(2 * retry, self._retry_max())
+
+    def _retry_max(self) -> float:
+        """A broker that has just gone comes back soon as a rule, and what it lost is to be told soon after that."""
+        usual = self._settings.reconnect_max.total_seconds()
+        return min(_RETRY_SOON_SECONDS, usual) if time.time() - self._changed_at < _SOON_SECONDS else usual
 
     async def stop(self) -> None:
         """Writes what is left."""
@@ -115,17 +133,28 @@ class BrokerWatch:
             broker=self._settings.name,
             connected=self._connected_since is not None,
             since=_time(self._changed_at),
-            sources=tuple(self._sources.sights[name] for name in SOURCES),
+            sources=tuple(self._sources.sights.values()),
             last_heartbeat=_time(self._horizon.seen_until) if self._horizon.seen_until else None,
             lag_seconds=round(self._lag, 3) if self._horizon.seen_until else None,
             gaps=self._horizon.gaps,
         )
 
+    @property
+    def name(self) -> str:
+        return self._settings.name
+
+    async def republish(self, life: MessageLife, by: str) -> Republication:
+        """Sends a lost message again; see `Republisher.republish`."""
+        sees = self._horizon.gap is None and self._horizon.seen_until > 0 and self._connected_since is not None
+        return await self._republisher.republish(life, by, sees)
+
     # What the sources tell
 
-    def _take_record(self, record: TapRecord) -> None:
-        if self.detector.feed(record):
+    def _take_record(self, record: TapRecord) -> bool:
+        """Whether that was news."""
+        if news := self.detector.feed(record):
             self._writer.take_record(record)
+        return news
 
     def _take_dead_letter(self, letter: DeadLetter) -> None:
         self._writer.take_dead_letter(letter)
@@ -133,9 +162,10 @@ class BrokerWatch:
 
     def _take_beat(self, sent: float) -> None:
         self._unanswered = 0
-        self._lag = max(0.0, time.time() - sent)
+        now = time.time()
+        self._lag = max(0.0, now - sent)
         self._metrics.tap_lag.labels(self._settings.name).set(self._lag)
-        self._horizon.take_beat(sent)
+        self._horizon.take_beat(sent, now)
 
     def _take_drop(self) -> None:
         """The tap overflowed: what was dropped was the oldest."""
@@ -148,6 +178,7 @@ class BrokerWatch:
         now = time.time()
         self._connected_since = self._changed_at = now
         self._unanswered = 0
+        self._republisher.connected(now)
         _log.info("watching", broker=self._settings.name)
         if not tap_is_there and self._horizon.seen_until:
             if self._sessions:
@@ -171,6 +202,7 @@ class BrokerWatch:
         loops = [
             asyncio.create_task(self._beat()),
             asyncio.create_task(self._every(self._settings.poll.total_seconds(), self._sources.count_queues)),
+            asyncio.create_task(self._every(self._settings.poll.total_seconds(), self._sources.count_unacked)),
             asyncio.create_task(self._every(self._settings.management_poll.total_seconds(), self._sources.read_lists)),
         ]
         try:
@@ -233,9 +265,12 @@ class BrokerWatch:
             await self._messages.save_gap(unsaved[0], at)
             del unsaved[0]
         await self._writer.flush(at)
+        await self._republisher.flush(at)
         await self._sample(at)
         await self._tap.acknowledge(marks[0])
         await self._dead_letters.acknowledge(marks[1])
+        if self._horizon.gap is None and self._connected_since is not None:
+            await self._republisher.settle(self._horizon.seen_until, at)
 
     def _count(self) -> None:
         records, self._tap.records = self._tap.records, 0
@@ -275,6 +310,9 @@ class BrokerWatch:
             (published - before[0]) / passed, (delivered - before[1]) / passed,
         )  # fmt: skip
 
+    async def _gaps_since(self, since: datetime) -> Sequence[WatchGap]:
+        return await self._messages.gaps(since, self._settings.name)
+
     async def _restore(self) -> None:
         """Goes on with what an earlier process of ours had in flight."""
         while True:
@@ -283,6 +321,7 @@ class BrokerWatch:
                 lives = await self._messages.in_flight(
                     self._settings.name, datetime.now(UTC), self._settings.in_flight_max
                 )
+                await self._republisher.restore()
                 break
             except OrdertraceError as error:
                 _log.error("cannot read what was in flight", broker=self._settings.name, reason=str(error))

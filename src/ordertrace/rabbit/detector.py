@@ -14,7 +14,17 @@ from datetime import UTC, datetime
 
 from ..model.message import CERTAIN, STUCK, MessageFact, MessageFinding, Verdict
 from .judging import THERE, ChannelSight, Judge, Ruling
-from .lives import Book, Bounds, Life, QueueFacts, QueueSample, Settled, forget_oldest, is_watched
+from .lives import (
+    Book,
+    Bounds,
+    Life,
+    QueueFacts,
+    QueueSample,
+    Settled,
+    UnackedCount,
+    forget_oldest,
+    is_watched,
+)
 from .tap_record import DeadLetter, TapRecord
 
 _REASONS = {
@@ -48,7 +58,7 @@ class Detector:
         self._unsettled_count = 0
         self._pending_count = 0
         self._dead_waiting: list[DeadLetter] = []
-        self._seen_until = 0.0
+        self._seen_until = self._seen_at = 0.0
         self._blind_since: float | None = None
 
     # What the sources tell
@@ -82,6 +92,21 @@ class Detector:
         """Delivered and not acknowledged messages of a queue, as the management API told at `at`: up to 5 s old."""
         self._book(queue).unacked.append((at, unacked))
 
+    def unacked_counted(self, queue: str, count: UnackedCount) -> None:
+        """The same, as the queue itself told just now."""
+        self._book(queue).counts.append(count)
+
+    def parking_seen(self, at: float, ready: Mapping[str, int]) -> None:
+        """How much lies in queues that take others' dead letters."""
+        for book in self.books.values():
+            if book.facts and book.facts.parking in ready:
+                book.parked.append((at, ready[book.facts.parking]))
+
+    def parkings(self) -> set[str]:
+        """Queues that take dead letters of which no copy comes to us."""
+        known = [book.facts for book in self.books.values() if book.facts and (book.pending or book.unsettled)]
+        return {facts.parking for facts in known if facts.parking and not facts.ours}
+
     def queue_deleted(self, queue: str, at: float) -> None:
         """The queue went away with all that was in it."""
         if is_watched(queue):
@@ -98,9 +123,10 @@ class Detector:
         for name in [name for name, sight in known.items() if sight.last_seen < at - _CHANNELS_KEPT_SECONDS]:
             del known[name]
 
-    def seen(self, until: float) -> None:
-        """A heartbeat sent at this time came back: all traces from before have been read."""
+    def seen(self, until: float, at: float | None = None) -> None:
+        """A heartbeat sent at this time came back, at `at`: all traces from before have been read."""
         self._seen_until = max(self._seen_until, until)
+        self._seen_at = max(self._seen_at, until if at is None else at)
         self._blind_since = None
 
     def blind(self, start: float, until: float) -> None:
@@ -111,6 +137,7 @@ class Detector:
             book.samples.clear()
             book.judged, book.suspects, book.present_until = None, frozenset(), 0.0
             book.unacked.clear()
+            book.counts.clear()
 
     def restarted(self, queue: str, ready: int | None, at: float) -> None:
         """The broker came back after a restart with so many messages in the queue; None: the queue is gone.
@@ -125,7 +152,8 @@ class Detector:
         """Takes over a message in flight, or a finding in force, from before our own restart."""
         book = self._book(life.queue)
         book.lives[life.key] = life
-        if life.finding is None or life.finding.verdict is Verdict.STUCK_IN_QUEUE:
+        life.reborn = life.finding is not None and life.finding.verdict in _AFTER_DEATH and life.waits
+        if life.finding is None or life.finding.verdict is Verdict.STUCK_IN_QUEUE or life.reborn:
             book.place(life)
         if life.delivered and not life.waits:
             book.unsettled[life.key] = life
@@ -137,7 +165,7 @@ class Detector:
         self._work_dead_letters(now)
         if self._blind_since is None:
             for book in self.books.values():
-                for ruling in list(self._judge.judge(book, self._seen_until, now)):
+                for ruling in list(self._judge.judge(book, self._seen_until, self._seen_at, now)):
                     self._apply(book, ruling, now)
         self._keep_bounds()
         found, self._out = self._out, []
@@ -156,12 +184,14 @@ class Detector:
         if not record.queues:
             return self._unroutable(record)
         news = False
+        if "" in self.books and (astray := self.books[""].lives.get(record.key)):
+            self._clear(astray, record.at)  # sent again, and now a queue took it
         for queue in filter(is_watched, record.queues):
             book = self._book(queue)
             life = book.lives.get(record.key)
             if life is None:
                 life = book.lives[record.key] = Life(record.key, queue)
-            elif record.repeated and life.published:
+            elif record.repeated and life.published and not (record.again and _is_dead(life)):
                 continue
             elif life.finding and life.published >= 1 and life.published + 1 > max(life.delivered, life.dead_waiting):
                 life.reborn = True
@@ -358,6 +388,10 @@ class Detector:
         if len(self.books) > _BOOKS_MAX:
             self.limits_hit["message_queues"] += 1
             self.books = {name: book for name, book in self.books.items() if book.pending or book.unsettled}
+
+
+def _is_dead(life: Life) -> bool:
+    return life.finding is not None and life.finding.verdict in _AFTER_DEATH and not life.reborn
 
 
 def _take_over(life: Life, record: TapRecord) -> None:

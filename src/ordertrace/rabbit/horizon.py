@@ -32,13 +32,13 @@ class Horizon:
         """The latest gaps of this process, the present one last."""
         return (*self._ended[-20:], *([self.gap] if self.gap else ()))
 
-    def take_beat(self, sent: float) -> None:
-        """All traces of what happened before this heartbeat was sent have been read."""
+    def take_beat(self, sent: float, at: float) -> None:
+        """All traces of what happened before this heartbeat was sent have been read at `at`."""
         if self.gap and sent > self._over_at:
             self._end(self.gap, sent)
         if not self.gap:
             self.seen_until = max(self.seen_until, sent)
-            self._detector.seen(sent)
+            self._detector.seen(sent, at)
 
     def lose_sight(self, reason: str, now: float, start: float | None = None) -> None:
         """From the last heartbeat that came back until one comes back that is sent from now on."""

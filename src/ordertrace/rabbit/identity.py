@@ -14,7 +14,16 @@ from typing import Any
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _B3 = re.compile(r"^([0-9a-f]{16}|[0-9a-f]{32})-([0-9a-f]{16})(?:-|$)")
-_BROKERS_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-opt-", "CC", "BCC")
+_BROKERS_HEADERS = (
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-opt-",
+    "CC",
+    "BCC",
+    "x-ordertrace-",
+)
 _LIKE_A_KEY = re.compile(r"^[\x21-\x7e]{8,200}$")
 
 

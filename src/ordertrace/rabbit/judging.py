@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model.message import CERTAIN, INFERRED, LIKELY, MessageFact, Verdict
-from .lives import Book, Bounds, Life, QueueFacts, QueueSample
+from .lives import Book, Bounds, Life, QueueFacts, QueueSample, UnackedCount
 
 MARGIN_SECONDS = 0.15  # what a busy broker may take from counting a message to showing it
-_LAG_SECONDS = 1.0
+_LAG_SECONDS = 1.5  # who reads the traces later than this cannot compare them with a count
+_ANSWERING_SECONDS = 2.0  # from the effect of a message to its acknowledgement
 STALE_SECONDS = 10.0  # figures of the management API are up to 5 s old, and a busy broker keeps its answers for longer
+_PARKING_SECONDS = 0.5  # from a rejection to the arrival in the queue for dead letters
 _TOLD_SECONDS = 18.0  # a busy broker tells much later whether a channel is transactional
 _CHANNEL_SECONDS = 30.0
 _EVENT_SECONDS = 30.0
@@ -57,8 +59,11 @@ class Judge:
         self._expects_facts = expects_facts
         self.channels: dict[str, ChannelSight] = {}
 
-    def judge(self, book: Book, seen_until: float, now: float) -> Iterator[Ruling]:
-        """Rulings on one queue's messages, from what was told up to `seen_until`."""
+    def judge(self, book: Book, seen_until: float, seen_at: float, now: float) -> Iterator[Ruling]:
+        """Rulings on one queue's messages, from what was told up to `seen_until`, all of which was read at `seen_at`.
+
+        Who is behind with reading cannot tell what was delivered before a count from what was delivered after it.
+        """
         if book.facts and book.facts.kind == "stream":  # reading takes nothing out
             yield from (Ruling(life) for life in list(book.pending.values())[:_RULINGS_MAX])
             return
@@ -66,7 +71,14 @@ class Judge:
             yield from self._gone(book, book.gone_at)
             book.gone_at = None
         while book.samples and book.samples[0].received + MARGIN_SECONDS < seen_until:
-            yield from self._counted(book, book.samples.popleft(), now)
+            sample = book.samples.popleft()
+            if seen_at <= sample.received + _LAG_SECONDS:
+                yield from self._counted(book, sample, now)
+        while book.counts and book.counts[0].received + MARGIN_SECONDS < seen_until:
+            count = book.counts.popleft()
+            book.counted_at = count.received
+            if book.unsettled and seen_at <= count.received + _LAG_SECONDS:
+                yield from self._unanswered(book, count)
         if book.unacked and book.unsettled:
             yield from self._hanging(book, *book.unacked[-1])
 
@@ -200,6 +212,8 @@ class Judge:
             for life in [life for life in book.unsettled.values() if (life.delivered_at or at) < fresh]:
                 yield Ruling(life, settled_at=at, why="none_unacked")
             return
+        if book.counted_at > at - STALE_SECONDS:
+            return  # the queue itself says more
         limit = max(self._bounds.unacked_seconds(book.queue), STALE_SECONDS)
         old = [life for life in book.unsettled.values() if (life.delivered_at or at) < at - limit]
         young = len(book.unsettled) - len(old) + sum(1 for settled_at in book.followed if settled_at > fresh)
@@ -211,6 +225,38 @@ class Judge:
                 since = life.delivered_at or at
                 known_at = max(since + limit, at - 1.0)
                 yield Ruling(life, Verdict.UNACKED, CERTAIN, (fact,), since, known_at)
+
+    def _unanswered(self, book: Book, count: UnackedCount) -> Iterator[Ruling]:
+        """The same, from what the queue told itself: at once where nothing of it went back into the queue."""
+        if count.unacked == 0:
+            if count.ready <= len(book.pending):
+                yield from self._answered(book, count)
+            return
+        limit = self._bounds.unacked_seconds(book.queue)
+        old = [life for life in book.unsettled.values() if (life.delivered_at or count.sent) < count.sent - limit]
+        answering = sum(1 for at in book.followed if at > count.sent - _ANSWERING_SECONDS)
+        if not old or count.unacked - (len(book.unsettled) - len(old) + answering) < len(old):
+            return
+        fact = MessageFact("unacked", {"unacked": str(count.unacked), "consumer": old[0].consumer})
+        for life in old:
+            if life.finding is None:
+                since = life.delivered_at or count.sent
+                yield Ruling(life, Verdict.UNACKED, CERTAIN, (fact,), since, since + limit)
+
+    def _answered(self, book: Book, count: UnackedCount) -> Iterator[Ruling]:
+        """Settled, unless the queue that takes this one's dead letters alone grew by as many: then these are they."""
+        before = count.sent - (_PARKING_SECONDS if book.facts and book.facts.parks_alone else 0.0)
+        done = [life for life in book.unsettled.values() if (life.delivered_at or count.sent) < before]
+        if not done:
+            return
+        grown = _growth(book, min(life.delivered_at or before for life in done)) if book.facts else 0
+        if book.facts and book.facts.parks_alone and grown >= len(done):
+            fact = MessageFact("parking_grew", {"queue": book.facts.parking, "messages": str(grown)})
+            for life in done:
+                since = life.delivered_at or before
+                yield Ruling(life, Verdict.DEAD_LETTERED, INFERRED, (fact,), since, count.sent, ends=True)
+        else:
+            yield from (Ruling(life, settled_at=count.sent, why="none_unacked") for life in done)
 
 
 def _all_stand(book: Book, sample: QueueSample, sure: int) -> bool:
@@ -259,12 +305,13 @@ def _reason(book: Book, life: Life, present: bool, sure: int, now: float) -> tup
         return Verdict.EXPIRED, LIKELY
     if facts.length_max is not None and not facts.rejects and sure > facts.length_max:
         return Verdict.MAXLEN, LIKELY
-    if facts.dead_letter_exchange and not facts.ours and _grew(book, life.waiting_since):
+    if facts.dead_letter_exchange and not facts.ours and _growth(book, life.waiting_since) > 0:
         return Verdict.DEAD_LETTERED, INFERRED
     return Verdict.REMOVED, LIKELY
 
 
-def _grew(book: Book, since: float) -> bool:
-    """Whether the queue that takes this one's dead letters has more messages than before the message was sent."""
+def _growth(book: Book, since: float) -> int:
+    """By how much the queue that takes this one's dead letters has grown since then."""
     earlier = [ready for at, ready in book.parked if at <= since]
-    return bool(earlier and book.parked and book.parked[-1][1] > earlier[-1])
+    later = [ready for at, ready in book.parked if at > since]
+    return max(later) - earlier[-1] if earlier and later else 0

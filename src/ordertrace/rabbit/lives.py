@@ -26,7 +26,7 @@ class QueueFacts:
     """What the management API says of a queue; policies are taken into account.
 
     `forwards` says that dead letters of it go into a delay queue and come back: a retry, not a loss. `delays` marks such
-    a delay queue itself. `ours` says that its dead letters come to us.
+    a delay queue itself. `ours` says that its dead letters come to us, `parking` is the queue that takes them.
     """
 
     name: str
@@ -42,6 +42,12 @@ class QueueFacts:
     forwards: bool = False
     delays: bool = False
     ours: bool = False
+    alone: bool = False  # no other queue's dead letters go where this one's go
+
+    @property
+    def parks_alone(self) -> bool:
+        """Whether what the parking queue gets can only come from here, and we get no copy of it."""
+        return bool(self.parking) and self.alone and not (self.ours or self.forwards or self.delays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,16 @@ class QueueSample:
     received: float
     ready: int
     consumers: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnackedCount:
+    """What the queue itself told, between `sent` and `received`, of messages delivered and not acknowledged."""
+
+    sent: float
+    received: float
+    unacked: int
+    ready: int
 
 
 @dataclass(slots=True)
@@ -104,6 +120,8 @@ class Book:
     suspects_at: float = 0.0
     blind: set[str] = field(default_factory=set)  # waiting ones that may have been taken while nobody looked
     unacked: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=2_000))
+    counts: deque[UnackedCount] = field(default_factory=lambda: deque(maxlen=4))
+    counted_at: float = 0.0  # when the queue itself last told how many are unacknowledged
     present_until: float = 0.0  # all that were published before stood in the queue when it was last counted
     newest_delivered: float = 0.0  # publication of the newest message that was delivered
     delivered_at: float = 0.0

@@ -15,6 +15,7 @@ _QUEUE_COLUMNS = (
     "name,type,durable,auto_delete,exclusive,arguments,effective_policy_definition,messages_ready,"
     "messages_unacknowledged,consumers,policy"
 )
+_TOTALS = "name,messages_ready,messages_unacknowledged,consumers"  # the last one shows only in older figures
 _ANSWER_SECONDS = 5.0
 
 
@@ -51,6 +52,15 @@ class Management:
 
     async def queues(self) -> list[dict[str, Any]]:
         return list(await self.get(f"/queues/{self._vhost}?columns={_QUEUE_COLUMNS}"))
+
+    async def totals(self) -> dict[str, tuple[int, int]]:
+        """(ready, unacknowledged) of each queue as it counts now; empty where the broker has only older figures."""
+        listed = await self.get(f"/queues/{self._vhost}?disable_stats=true&enable_queue_totals=true&columns={_TOTALS}")
+        return {
+            str(queue["name"]): (queue["messages_ready"], queue["messages_unacknowledged"])
+            for queue in listed
+            if "consumers" not in queue and "messages_ready" in queue and "messages_unacknowledged" in queue
+        }
 
     async def bindings(self) -> list[dict[str, Any]]:
         return list(await self.get(f"/bindings/{self._vhost}"))

@@ -11,7 +11,7 @@ from aiormq.abc import AbstractChannel
 from ..settings import BrokerSettings
 from .detector import Detector
 from .link import count, open_channel
-from .lives import QueueSample, is_watched
+from .lives import QueueSample, UnackedCount, is_watched
 from .management import Management
 from .peers import Peers
 from .topology import build_facts
@@ -42,6 +42,11 @@ class QueueCounter:
                 self._detector.queue_deleted(queue, sent)
             else:
                 self._detector.queue_seen(queue, QueueSample(sent, time.time(), *found))
+        parked = {}
+        for queue in sorted(self._detector.parkings())[: self._settings.queues_max] if due else ():
+            if found := await self.count_one(connection, queue):
+                parked[queue] = found[0]
+        self._detector.parking_seen(now, parked)
         if len(due) > self._settings.queues_max:
             self._detector.limits_hit["queues_counted"] += 1
         return len(due)
@@ -67,7 +72,8 @@ class QueueCounter:
 class QueueLists:
     """What the management API lists, given to the detector and to the names of connections; figures up to 5 s old."""
 
-    def __init__(self, management: Management, vhost: str, detector: Detector, peers: Peers) -> None:
+    def __init__(self, management: Management, vhost: str, detector: Detector, peers: Peers, queues_max: int) -> None:
+        self._queues_max = queues_max
         self._management = management
         self._vhost = vhost
         self._detector = detector
@@ -106,6 +112,26 @@ class QueueLists:
             self._detector.queue_facts(facts)
         self._tell_figures(queues, at)
 
+    async def count_unacked(self) -> None:
+        """Asks the queues themselves how much is unacknowledged, where something was delivered and not answered yet.
+
+        Only classic queues know at once. Each queue of the virtual host is asked, so this is left out where there are many.
+        """
+        due = {
+            book.queue
+            for book in self._detector.books.values()
+            if book.unsettled and book.facts and book.facts.kind == "classic"
+        }
+        if not due or len(self.ready) > self._queues_max:
+            return
+        sent = time.time()
+        totals = await self._management.totals()
+        received = time.time()
+        self._detector.parking_seen(sent, {queue: ready for queue, (ready, _) in totals.items()})
+        for queue, (ready, unacked) in totals.items():
+            if queue in due:
+                self._detector.unacked_counted(queue, UnackedCount(sent, received, unacked, ready))
+
     def _tell_figures(self, queues: list[dict[str, object]], at: float) -> None:
         watched = [queue for queue in queues if is_watched(str(queue["name"]))]
         self.ready = {
@@ -119,9 +145,7 @@ class QueueLists:
         for queue in watched:
             if "messages_unacknowledged" in queue:
                 self._detector.queue_unacked(str(queue["name"]), at, self.ready[str(queue["name"])][1])
-        for book in self._detector.books.values():
-            if book.facts and book.facts.parking in self.ready:
-                book.parked.append((at, self.ready[book.facts.parking][0]))
+        self._detector.parking_seen(at, {queue: figures[0] for queue, figures in self.ready.items()})
 
 
 def _number(value: object) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiormq
 import structlog
@@ -17,12 +17,15 @@ from ..settings import BrokerSettings
 from .dead_letters import DeadLetters
 from .detector import Detector
 from .events import BrokerEvents
+from .judging import MARGIN_SECONDS
+from .kept import Kept
 from .link import LINK_ERRORS, connected, exists
 from .management import vhost_of
 from .queues import QueueCounter, QueueLists
 from .tap import TAP, Tap
 
 _log = structlog.get_logger(__name__)
+_AFTER_COUNT_SECONDS = MARGIN_SECONDS + 0.02
 SOURCES = ("tap", "dead_letters", "events", "queues", "management")
 
 
@@ -35,6 +38,7 @@ class Sources:
         detector: Detector,
         tap: Tap,
         dead_letters: DeadLetters,
+        kept: Kept,
         events: BrokerEvents,
         counter: QueueCounter,
         lists: QueueLists | None,
@@ -44,10 +48,12 @@ class Sources:
         self._detector = detector
         self._tap = tap
         self._dead_letters = dead_letters
+        self._kept = kept
         self._events = events
         self._counter = counter
         self._lists = lists
-        self.sights = {name: SourceSight(name, False, "not_connected") for name in SOURCES}
+        self._names = (*SOURCES, "kept") if settings.republish.enabled else SOURCES
+        self.sights = self._unconnected()
         self.connection: AbstractConnection | None = None
 
     @asynccontextmanager
@@ -65,17 +71,21 @@ class Sources:
                 self._turn("management", "not_configured")
             await on_connected(connection, await exists(connection, TAP))
             await self._start("dead_letters", self._dead_letters.start(connection), self._settings.dead_letters)
+            if self._settings.republish.enabled:
+                await self._start("kept", self._kept.start(connection))
             await self._start("events", self._start_events(parts, connection), self._settings.events)
             await self._start("tap", self._tap.start(connection), self._settings.tap)
             self._turn("queues", "")
             yield
 
     async def count_queues(self) -> None:
-        """One round of counting; where the broker refuses it, the last one."""
+        """One round of counting; where the broker refuses it, the last one. A heartbeat follows, to make it count soon."""
         if self.connection is None or not self.sights["queues"].on:
             return
         try:
-            await self._counter.count(self.connection, time.time())
+            if await self._counter.count(self.connection, time.time()) and self.sights["tap"].on:
+                await asyncio.sleep(_AFTER_COUNT_SECONDS)
+                await self._tap.beat(time.time())
         except aiormq.exceptions.ChannelAccessRefused:
             self._turn("queues", "no_rights")
 
@@ -83,6 +93,12 @@ class Sources:
         """One round of the management API."""
         if self._lists:
             await self._start("management", self._lists.read())
+
+    async def count_unacked(self) -> None:
+        """One round of asking queues for what is unacknowledged; what goes wrong with it, `read_lists` says."""
+        if self._lists and self.sights["management"].on:
+            with suppress(OrdertraceError):
+                await self._lists.count_unacked()
 
     async def _start_events(self, parts: AsyncExitStack, connection: AbstractConnection) -> None:
         if self._settings.event_vhost != vhost_of(self._settings):
@@ -105,17 +121,21 @@ class Sources:
             self._turn(name, _reason(error))
 
     def _turn(self, name: str, reason: str) -> None:
-        before = self.sights[name]
+        before = self.sights.get(name, SourceSight(name, False))
         self.sights[name] = SourceSight(name, not reason, reason)
         if reason and reason != before.reason and reason != "not_configured":
             _log.warning("source is off", broker=self._settings.name, source=name, reason=reason)
+
+    def _unconnected(self) -> dict[str, SourceSight]:
+        return {name: SourceSight(name, False, "not_connected") for name in self._names}
 
     def _stop(self) -> None:
         self.connection = None
         self._tap.stop()
         self._dead_letters.stop()
+        self._kept.stop()
         self._counter.stop()
-        self.sights = {name: SourceSight(name, False, "not_connected") for name in SOURCES}
+        self.sights = self._unconnected()
 
 
 def _reason(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from ..settings import BrokerSettings
+from .kept import Kept
 from .link import consume, declare, open_channel, publish
 from .peers import Peers
 from .tap_record import RecordReader, TapRecord
@@ -33,9 +34,11 @@ class Tap:
         settings: BrokerSettings,
         reader: RecordReader,
         peers: Peers,
-        on_record: Callable[[TapRecord], None],
+        on_record: Callable[[TapRecord], bool],
         on_beat: Callable[[float], None],
         on_drop: Callable[[], None],
+        kept: Kept,
+        on_republished: Callable[[str, bool], None],
     ) -> None:
         self._settings = settings
         self._reader = reader
@@ -43,6 +46,8 @@ class Tap:
         self._on_record = on_record
         self._on_beat = on_beat
         self._on_drop = on_drop
+        self._kept = kept
+        self._on_republished = on_republished
         self._token = secrets.token_hex(8)
         self._channel: AbstractChannel | None = None
         self._beats: AbstractChannel | None = None
@@ -63,6 +68,8 @@ class Tap:
             await channel.queue_bind(TAP, TRACE, routing_key=key)
         if not any(key in ("publish.#", "#", _BEAT_KEY) for key in self._settings.tap_keys):
             await channel.queue_bind(TAP, TRACE, routing_key=_BEAT_KEY)
+            if self._settings.republish.enabled:  # what goes back to the queue that lost it
+                await channel.queue_bind(TAP, TRACE, routing_key="publish.")
         self._drops = drops
         await consume(drops, TAP_DROP, self._take_drop, 1)
         await consume(channel, TAP, self._take, _PREFETCH)
@@ -94,11 +101,16 @@ class Tap:
         self.read_at = now = time.time()
         if key == _BEAT_KEY:
             self._take_beat(trace)
-        elif not self._reader.is_own(key, str(trace.get("user", ""))):
+            return
+        attempt = self._reader.republished(trace)
+        if attempt:
+            self._on_republished(attempt, bool(trace["routed_queues"]))
+        if attempt or not self._reader.is_own(key, str(trace.get("user", ""))):
             peer = self._peer(trace)
             if record := self._reader.read_trace(key, trace, message.body, now, bool(message.redelivered), peer):
                 self.records += 1
-                self._on_record(record)
+                if self._on_record(record) and record.kind == "published" and not trace["routed_queues"]:
+                    await self._kept.capture(trace, message.body)
 
     def _take_beat(self, trace: Any) -> None:
         headers = (trace.get("properties") or {}).get("headers") or {}

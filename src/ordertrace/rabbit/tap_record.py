@@ -10,6 +10,8 @@ from .identity import Death, Identity, first_address, read_deaths, trace_context
 from .mapping import MessageMapping, Said
 
 OWN = "ordertrace."
+REPUBLISHED = "x-ordertrace-republished"  # the attempt that sent a message again
+ORIGIN = "x-ordertrace-origin"  # [exchange, routing key] with which it was published at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class TapRecord:
     """One message, published to or delivered from the broker; `at` in seconds since 1970, when it was read.
 
     `queues` are those that took it (published) or the one it came from (delivered); `peer` is the system at the other
-    end, or its broker user; `repeated` marks a record that may have been read before.
+    end, or its broker user; `repeated` marks a record that may have been read before, `again` a message that was lost and
+    that we sent once more.
     """
 
     kind: Literal["published", "delivered"]
@@ -39,6 +42,7 @@ class TapRecord:
     span_id: str
     deaths: tuple[Death, ...]
     repeated: bool
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,14 @@ class RecordReader:
         self._user = user
 
     def is_own(self, routing_key: str, user: str) -> bool:
-        """Whether a trace message is about our own traffic."""
+        """Whether a trace message is about our own traffic; what we send again for others is, too."""
         return user == self._user or routing_key.startswith((f"publish.{OWN}", f"deliver.{OWN}"))
+
+    def republished(self, trace: Mapping[str, Any]) -> str:
+        """The attempt that this trace message shows, where it shows that we sent a message again."""
+        headers = (trace.get("properties") or {}).get("headers") or {}
+        ours = trace.get("user") == self._user and "routed_queues" in trace
+        return str(headers.get(REPUBLISHED) or "") if ours else ""
 
     def read_trace(
         self, routing_key: str, trace: Mapping[str, Any], body: bytes, at: float, repeated: bool, peer: str
@@ -82,7 +92,7 @@ class RecordReader:
         headers = properties.get("headers") or {}
         deaths = read_deaths(headers) if "x-death" in headers else ()
         exchange, first_key = str(trace.get("exchange_name", "")), str(keys[0]) if keys else ""
-        address = first_address(deaths, headers) or (exchange, first_key)
+        address = origin_of(headers) or first_address(deaths, headers) or (exchange, first_key)
         order_id, status = self._mapping.read(Said(address[0], [*keys, address[1]], properties, headers, body))
         trace_id, span_id = trace_context(headers)
         queues = tuple(map(str, trace.get("routed_queues") or ())) if kind == "publish" else (place,)
@@ -106,7 +116,20 @@ class RecordReader:
             span_id=span_id,
             deaths=deaths,
             repeated=repeated,
+            again=REPUBLISHED in headers and "routed_queues" in trace,
         )
+
+    def read_kept(
+        self, properties: Mapping[str, Any], headers: Mapping[str, Any], body: bytes
+    ) -> tuple[str, str, tuple[str, str]] | None:
+        """(key, queue, address) of a copy that waits to be sent again; queue '' where it had come to none."""
+        deaths = read_deaths(headers)
+        address = origin_of(headers) or first_address(deaths, headers)
+        if address is None:
+            return None
+        order_id, _ = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
+        key = self._identity.key_of(*address, properties, headers, body, order_id)
+        return key, deaths[0].queue if deaths else "", address
 
     def read_dead_letter(
         self, properties: Mapping[str, Any], headers: Mapping[str, Any], body: bytes, at: float
@@ -116,6 +139,7 @@ class RecordReader:
         address = first_address(deaths, headers)
         if address is None:
             return None
+        address = origin_of(headers) or address
         newest = deaths[0]
         order_id, status = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
         trace_id, span_id = trace_context(headers)
@@ -137,3 +161,11 @@ class RecordReader:
 
 def _seconds(expiration: Any) -> float | None:
     return int(expiration) / 1000 if isinstance(expiration, str) and expiration.isdigit() else None
+
+
+def origin_of(headers: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(exchange, routing key) that a message sent again was published with at first."""
+    origin = headers.get(ORIGIN)
+    if isinstance(origin, list) and len(origin) == 2:
+        return str(origin[0]), str(origin[1])
+    return None

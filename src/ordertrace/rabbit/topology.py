@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .lives import QueueFacts
@@ -14,7 +16,9 @@ DEAD_LETTERS = "ordertrace.dlx"
 def build_facts(queues: Sequence[Mapping[str, Any]], bindings: Sequence[Mapping[str, Any]]) -> list[QueueFacts]:
     """The facts of every queue."""
     by_name = {str(queue["name"]): queue for queue in queues}
-    return [_facts(queue, by_name, bindings) for name, queue in by_name.items() if not name.startswith(OWN)]
+    facts = [_facts(queue, by_name, bindings) for name, queue in by_name.items() if not name.startswith(OWN)]
+    users = Counter(each.parking for each in facts)
+    return [replace(each, alone=users[each.parking] == 1) for each in facts]
 
 
 def setting_of(queue: Mapping[str, Any], name: str) -> Any:

@@ -8,9 +8,10 @@ from types import TracebackType
 
 import structlog
 
+from ..errors import NotFound
 from ..metrics import Metrics
 from ..model.flow import Flow
-from ..model.message import BrokerSight
+from ..model.message import BrokerSight, MessageLife, Republication
 from ..orders.flow import build_flow
 from ..privacy.keys import open_key_ring
 from ..settings import BrokerSettings, Settings, data_directory
@@ -73,6 +74,13 @@ class BrokerWatches:
     def sights(self) -> tuple[BrokerSight, ...]:
         """How well each broker is watched now."""
         return tuple(watch.sight() for watch in self.watches)
+
+    async def republish(self, life: MessageLife, by: str) -> Republication:
+        """Sends a lost message again; see `Republisher.republish`. Raises NotFound where its broker is not watched now."""
+        watch = next((watch for watch in self.watches if watch.name == life.broker), None)
+        if watch is None:
+            raise NotFound(f"broker {life.broker!r} is not watched now, see [[broker]] in the settings")
+        return await watch.republish(life, by)
 
     async def _build(self, broker: BrokerSettings, flow: Flow, secret: bytes) -> BrokerWatch:
         mapping = MessageMapping(broker.message, self._settings.privacy.patterns)

@@ -122,7 +122,18 @@ _DIAGNOSES = {
         "%(what)s was handed over, but %(consumer)s does not say that it is processed (queue %(queue)s)."
     ),
 }
-_FACT_VALUES = ("exchange", "routing_key", "reason", "queue", "times", "ready", "consumers", "expected", "unacked")
+_FACT_VALUES = (
+    "exchange",
+    "routing_key",
+    "reason",
+    "queue",
+    "times",
+    "ready",
+    "consumers",
+    "expected",
+    "unacked",
+    "messages",
+)
 _FACTS = {
     "published_to_no_queue": N_(
         "The broker put the message into no queue (exchange %(exchange)s, key “%(routing_key)s”)."
@@ -135,6 +146,7 @@ _FACTS = {
     "dead_lettered_again": N_("Came back from the dead-letter queue %(times)s times."),
     "queue_deleted": N_("The broker reported that the queue %(queue)s was deleted."),
     "queue_depth": N_("In the queue: %(ready)s waiting, receivers: %(consumers)s."),
+    "parking_grew": N_("The queue %(queue)s, which takes dead letters, got %(messages)s more meanwhile."),
     "missing_in_queue": N_("The queue holds %(ready)s messages, but %(expected)s should be there."),
     "overtaken": N_("Later messages of the queue %(queue)s have been delivered, this one has not."),
     "unacked": N_("The queue has %(unacked)s delivered messages that are not confirmed."),

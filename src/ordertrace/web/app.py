@@ -18,6 +18,7 @@ from ..metrics import Metrics
 from ..model.order import OrderFilter, OrderState
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
+from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.messages import MessageStore
 from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame
@@ -116,16 +117,18 @@ def build_web(
     messages: MessageStore | None = None,
     sights: Sights | None = None,
     incidents: IncidentKeeper | None = None,
+    resending: Resending | None = None,
 ) -> list[BaseRoute]:
     """Routes of all pages. `messages` and `sights` (of the running watch) are there where a broker is watched."""
     frame = Frame(reader.flow, settings, metrics)
     orders = OrderPages(frame, reader, settings, incidents)
-    watch, trouble = WatchPages(frame, messages, sights), IncidentPages(frame, incidents)
+    watch, trouble = WatchPages(frame, messages, sights, resending), IncidentPages(frame, incidents)
     return [
         Route("/", frame.guarded(orders.board)),
         Route("/search", frame.guarded(orders.search)),
         Route("/orders/{order_id:path}", frame.guarded(orders.order)),
         Route("/messages", frame.guarded(watch.messages)),
+        Route("/messages/{message:path}/republish", frame.guarded(watch.republish), methods=["POST"]),
         Route("/messages/{message:path}", frame.guarded(watch.message)),
         Route("/queues", frame.guarded(watch.queues)),
         Route("/incidents", frame.guarded(trouble.incidents)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,12 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from ..errors import Forbidden, NotFound
 from ..listening import is_cross_site
 from ..orders.incident_keeper import NAME_MAX, TEXT_MAX, IncidentKeeper
-from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame
-from .reading import read_form
+from .frame import REFRESH_SECONDS, Frame
+from .reading import keep_name, read_form, read_name
 from .rendering import SECURITY_HEADERS
 from .views_incidents import build_incident_page, build_incidents_view, incident_url
-
-NAME_COOKIE = "ordertrace_name"
 
 
 class IncidentPages:
@@ -38,7 +35,7 @@ class IncidentPages:
         found = await self._keeping().get(request.path_params["incident"])
         values = {
             "view": build_incident_page(found, viewer),
-            "name": unquote(request.cookies.get(NAME_COOKIE, ""))[:NAME_MAX],
+            "name": read_name(request, NAME_MAX),
             "name_max": NAME_MAX,
             "text_max": TEXT_MAX,
         }
@@ -59,8 +56,7 @@ class IncidentPages:
             raise NotFound(request.url.path)
         await steps[request.path_params["step"]](incident_id, name, form.get("text", ""), datetime.now(UTC))
         response = RedirectResponse(incident_url(incident_id) + "#history", 303, SECURITY_HEADERS)
-        kept = quote(name.strip()[:NAME_MAX])
-        response.set_cookie(NAME_COOKIE, kept, max_age=YEAR_SECONDS, httponly=True, samesite="strict")
+        keep_name(response, name, NAME_MAX)
         return response
 
     def _keeping(self) -> IncidentKeeper:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from babel.core import negotiate_locale
 from starlette.requests import Request
+from starlette.responses import Response
 
 from ..errors import Invalid
 from ..model.message import MessageFilter, MessageState, Verdict
@@ -14,6 +15,8 @@ from ..texts import LANGUAGES
 from .views_board import SORTS
 
 COOKIE = "ordertrace_language"
+NAME_COOKIE = "ordertrace_name"
+NAME_SECONDS = 31_536_000
 TEXT_MAX = 200
 ROWS = 50
 ROWS_MAX = 200
@@ -75,6 +78,17 @@ def read_message_filter(request: Request) -> MessageFilter:
         limit=ROWS,
         cursor=_text(request, "cursor", 1000),
     )
+
+
+def read_name(request: Request, characters_max: int) -> str:
+    """The name that this person gave last."""
+    return unquote(request.cookies.get(NAME_COOKIE, ""))[:characters_max]
+
+
+def keep_name(response: Response, name: str, characters_max: int) -> None:
+    """For the next time; there is no login yet."""
+    kept = quote(name.strip()[:characters_max])
+    response.set_cookie(NAME_COOKIE, kept, max_age=NAME_SECONDS, httponly=True, samesite="strict")
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -18,6 +18,7 @@ _SOURCES = {
     "events": N_("events of the broker"),
     "queues": N_("queue lengths"),
     "management": N_("management API"),
+    "kept": N_("copies that can be sent again"),
 }
 _REASONS = {
     "tap_overflow": N_("more came than could be read"),

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from ..errors import NotFound
+from ..errors import Forbidden, NotFound
+from ..listening import is_cross_site
 from ..model.message import (
     STUCK,
     BrokerSight,
@@ -23,14 +24,17 @@ from ..model.message import (
     QueueSight,
     WatchGap,
 )
+from ..orders.resending import NAME_MAX, Resending
 from ..store.messages import MessageStore
 from ..store.store import Row
 from .frame import Frame
-from .reading import read_message_filter
+from .reading import keep_name, read_form, read_message_filter, read_name
+from .rendering import SECURITY_HEADERS
 from .viewer import Viewer
 from .views_message import build_message_view
-from .views_messages import build_messages_view, in_force
+from .views_messages import build_messages_view, in_force, message_url
 from .views_queues import HOUR, SPANS, build_courses, build_queues_view
+from .views_resending import build_resending_view
 from .views_watch import WatchView, build_watch_view, gap_line, overlapping
 
 Sights = Callable[[], Sequence[BrokerSight]]
@@ -42,10 +46,13 @@ REFRESH_WATCH_SECONDS = 5  # these pages ask more of the store than an order's
 class WatchPages:
     """The endpoints; without a store of messages they say that no broker is watched."""
 
-    def __init__(self, frame: Frame, messages: MessageStore | None, sights: Sights | None) -> None:
+    def __init__(
+        self, frame: Frame, messages: MessageStore | None, sights: Sights | None, resending: Resending | None = None
+    ) -> None:
         self._frame = frame
         self._messages = messages
         self._sights = sights
+        self._resending = resending
 
     async def messages(self, request: Request) -> Response:
         viewer, wanted = self._frame.viewer(request), read_message_filter(request)
@@ -73,10 +80,29 @@ class WatchPages:
         gaps = await self._messages.gaps(start, lives[0].broker)
         until = _end(lives, viewer.now)
         shown = [gap_line(gap, viewer) for gap in overlapping(gaps, start, until)]
-        view = build_message_view(lives, steps, shown, viewer)
-        return self._frame.page(
-            "message.html", request, viewer, {"view": view}, here="message", live=REFRESH_WATCH_SECONDS
-        )
+        again = self._resending
+        values = {
+            "view": build_message_view(lives, steps, shown, viewer),
+            "again": build_resending_view(
+                await again.history(lives) if again else (), again.offered(lives) if again else (), viewer
+            ),
+            "name": read_name(request, NAME_MAX),
+            "name_max": NAME_MAX,
+        }
+        return self._frame.page("message.html", request, viewer, values, here="message", live=REFRESH_WATCH_SECONDS)
+
+    async def republish(self, request: Request) -> Response:
+        """POST: sends a lost message again, then back to it. Only our own pages may ask for it."""
+        if is_cross_site(request.headers, from_browser=True):
+            raise Forbidden("this form was not sent from a page of ordertrace")
+        if self._resending is None:
+            raise NotFound(request.url.path)
+        form, key = await read_form(request), unquote(request.path_params["message"])
+        client = request.client.host if request.client else None
+        await self._resending.send(key, form.get("queue", ""), form.get("by", ""), client)
+        response = RedirectResponse(f"{message_url(key)}#again", 303, SECURITY_HEADERS)
+        keep_name(response, form.get("by", ""), NAME_MAX)
+        return response
 
     async def queues(self, request: Request) -> Response:
         viewer = self._frame.viewer(request)
