@@ -150,7 +150,7 @@ async def acknowledge(message: AbstractIncomingMessage) -> None:
     await message.ack()
 
 
-def addresses(node: RabbitNode, vhost: str) -> tuple[str, str]:
+def addresses(node: RabbitNode, vhost: str, *, republish: bool = False) -> tuple[str, str]:
     """(AMQP URL of ordertrace's user, management URL); prepares users, rights and policies."""
-    watch = prepare_watch(node, vhost)
+    watch = prepare_watch(node, vhost, republish=republish)
     return watch.url, watch.management

@@ -7,7 +7,8 @@ import random
 import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,12 +18,12 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from alexandrite.broker import RabbitNode
-from alexandrite.harm import HARMS, NEEDS_OWN_BROKER, lane_queue
+from alexandrite.harm import HARMS, NEEDS_OWN_BROKER, TTL_SECONDS, lane_queue
 from alexandrite.rights import company_url, prepare_watch
 from alexandrite.run import Options, run_company
-from alexandrite.truth import Ledger
+from alexandrite.truth import Ledger, OrderTruth
 from ordertrace.app import Server, serving
-from ordertrace.model.message import MessageFilter, Verdict
+from ordertrace.model.message import MessageFilter, MessageLife, Verdict
 from ordertrace.model.order import OrderFilter
 from ordertrace.settings import Settings, load_settings
 from ordertrace.store.messages import MessageStore
@@ -31,11 +32,14 @@ from tests.rabbit.company import until
 
 SPEED = 180.0  # the example's settings suit 60
 SETTLING_SECONDS = 25.0
+RUN_SECONDS = 240.0
+NOTICING_SECONDS = 0.05
 CERTAIN = (
     "unroutable", "expired", "maxlen", "rejected", "delivery_limit", "queue_deleted", "broker_restart", "stuck_in_queue",
     "unacked", "redelivery_loop",
 )  # fmt: skip
 OF_ORDERS_ONLY = ("no_effect", "never_published")  # nothing is wrong with a message
+OTHERS = tuple(fault for fault in HARMS if fault not in CERTAIN)
 KINDS = {harm.kind for harm in HARMS.values()}
 
 
@@ -49,22 +53,26 @@ class Told:
 
 @dataclass(slots=True)
 class Score:
-    """How what was told compares with the truth; `missed` by fault."""
+    """How what was told compares with the truth, by fault: `right` counts, `missed` names."""
 
+    of: str
     false: list[str] = field(default_factory=list)
     missed: dict[str, list[str]] = field(default_factory=dict)
-    right: int = 0
+    right: Counter[str] = field(default_factory=Counter)
+    healthy: int = 0
 
     def miss(self, fault: str, what: str) -> None:
         self.missed.setdefault(fault, []).append(what)
 
-    def recall_of_others(self) -> float:
-        """Of the kinds that rabbitmq cannot show for certain."""
-        missed = sum(len(each) for each in self.missed.values())
-        return self.right / (self.right + missed) if self.right + missed else 1.0
+    def recall(self, faults: Collection[str]) -> float:
+        """Of these faults together."""
+        missed = sum(len(self.missed.get(fault, ())) for fault in faults)
+        right = sum(self.right[fault] for fault in faults)
+        return right / (right + missed) if right + missed else 1.0
 
     def holds(self) -> bool:
-        return not self.false and not set(self.missed) & set(CERTAIN) and self.recall_of_others() >= 0.95
+        """Nothing false, nothing certain missed, and of what cannot be known for certain at most one in twenty."""
+        return not self.false and self.recall(CERTAIN) == 1.0 and self.recall(OTHERS) >= 0.95
 
 
 def scenario_settings(directory: Path, node: RabbitNode, vhosts: Sequence[str]) -> Settings:
@@ -107,12 +115,16 @@ def company_options(node: RabbitNode, vhost: str, server: Server, **more: Any) -
     )  # fmt: skip
 
 
-async def run_and_compare(server: Server, node: RabbitNode, companies: Sequence[Options]) -> list[Score]:
+async def run_and_compare(
+    server: Server, node: RabbitNode, settings: Settings, companies: Sequence[Options]
+) -> tuple[list[Score], Delays]:
     """Runs the companies side by side; compares when all their orders rest, while they still live.
 
     What is noticed by a time limit is noticed later: so looks again for a while as long as something does not fit.
     """
     resting: list[Ledger] = []
+    noticed = Noticed()
+    noticing = asyncio.create_task(noticed.follow(server))
     compared = asyncio.Event()
 
     async def wait(ledger: Ledger) -> None:
@@ -121,7 +133,7 @@ async def run_and_compare(server: Server, node: RabbitNode, companies: Sequence[
 
     runs = [asyncio.create_task(run_company(options, node, wait)) for options in companies]
     try:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(RUN_SECONDS):
             while len(resting) < len(runs):
                 await asyncio.sleep(0.2)
                 for run in runs:
@@ -132,10 +144,12 @@ async def run_and_compare(server: Server, node: RabbitNode, companies: Sequence[
         while any(score.missed or score.false for score in scores) and time.monotonic() < ends:
             await asyncio.sleep(1)
             scores = await _score_all(server, resting)
+        delays = await measure_delays(server, settings, resting, noticed)
     finally:
+        noticing.cancel()
         compared.set()
-        await asyncio.gather(*runs, return_exceptions=True)
-    return scores
+        await asyncio.gather(noticing, *runs, return_exceptions=True)
+    return scores, delays
 
 
 async def _score_all(server: Server, ledgers: Sequence[Ledger]) -> list[Score]:
@@ -171,18 +185,18 @@ def struck_messages(ledgers: Sequence[Ledger]) -> Mapping[tuple[str, str], str]:
 
 def compare_messages(ledgers: Sequence[Ledger], told: Told) -> Score:
     """Of all companies at once: bystanders' messages belong to none of their orders."""
-    score, struck = Score(), struck_messages(ledgers)
+    score, struck = Score("messages"), struck_messages(ledgers)
     score.false = [f"{message}: {verdict}" for message, verdict in told.messages.items() if message not in struck]
     for message, verdict in struck.items():
         if told.messages.get(message) == verdict:
-            score.right += 1
+            score.right[verdict] += 1
         else:
             score.miss(verdict, f"{message}: {told.messages.get(message)}")
     return score
 
 
 def compare_orders(ledger: Ledger, told: Told) -> Score:
-    score = Score()
+    score = Score("orders", healthy=sum(not order.plan.fault for order in ledger.orders.values()))
     for order in ledger.orders.values():
         expected = order.expected.kind if order.plan.fault in HARMS else None
         said = told.orders.get(order.id)
@@ -191,8 +205,105 @@ def compare_orders(ledger: Ledger, told: Told) -> Score:
         elif expected and not said:
             score.miss(order.plan.fault, order.id)
         elif expected:
-            score.right += 1
+            score.right[order.plan.fault] += 1
     return score
+
+
+@dataclass(slots=True)
+class Noticed:
+    """When each order was first held to have which trouble."""
+
+    orders: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    async def follow(self, server: Server) -> None:
+        while True:
+            for order_id, finding in server.sweeper.findings().items():
+                if finding.diagnosis and finding.diagnosis.kind.value in KINDS:
+                    self.orders.setdefault((order_id, finding.diagnosis.kind.value), time.time())
+            await asyncio.sleep(NOTICING_SECONDS)
+
+
+@dataclass(slots=True)
+class Delays:
+    """Seconds from the moment at which something could be known until it was told, by fault; of messages and of orders.
+
+    `passing` are verdicts and diagnoses that were wrong and took themselves back.
+    """
+
+    messages: dict[str, list[float]] = field(default_factory=dict)
+    orders: dict[str, list[float]] = field(default_factory=dict)
+    passing: list[str] = field(default_factory=list)
+
+    def report(self) -> str:
+        lines = [f"{'fault':20}{'n':>4}{'message p95':>13}{'max':>7}{'order p95':>13}{'max':>7}"]
+        faults = sorted({*self.messages, *self.orders})
+        for name, rows in (*((fault, [fault]) for fault in faults), ("all", faults)):
+            messages = [each for row in rows for each in self.messages.get(row, [])]
+            orders = [each for row in rows for each in self.orders.get(row, [])]
+            lines.append(f"{name:20}{max(len(messages), len(orders)):4}{_shown(messages)}{_shown(orders)}")
+        return "\n".join([*lines, f"wrong for a while: {len(self.passing)} {self.passing[:10]}"])
+
+
+def _shown(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return f"{'-':>13}{'-':>7}"
+    return f"{sorted(seconds)[int(len(seconds) * 0.95)]:13.2f}{max(seconds):7.2f}"
+
+
+async def measure_delays(server: Server, settings: Settings, ledgers: Sequence[Ledger], noticed: Noticed) -> Delays:
+    """From the truth's own moments, not from what ordertrace holds them to be."""
+    delays, struck = Delays(), set[tuple[str, str]]()
+    told = {(life.message_id, life.queue): life for life in await _all_told(server)}
+    for ledger in ledgers:
+        for order in ledger.orders.values():
+            if order.plan.fault not in HARMS:
+                continue
+            known_at, fault = knowable_at(order, settings), order.plan.fault
+            message = order.message
+            if message and fault not in OF_ORDERS_ONLY:
+                struck.add(place := (message["message_id"], message["queue"]))
+                if (life := told.get(place)) and life.detected_at:
+                    delays.messages.setdefault(fault, []).append(max(0.0, life.detected_at.timestamp() - known_at))
+            if at := noticed.orders.get((order.id, HARMS[fault].kind)):
+                delays.orders.setdefault(fault, []).append(max(0.0, at - known_at))
+    delays.passing = [
+        f"{place}: {life.verdict}" for place, life in told.items() if place not in struck and life.cleared_at
+    ]
+    expected = {order.id: order.expected.kind for ledger in ledgers for order in ledger.orders.values()}
+    delays.passing += [f"{order}: {kind}" for order, kind in noticed.orders if expected.get(order) not in (kind, None)]
+    delays.passing += [f"{order}: {kind}" for order, kind in noticed.orders if expected.get(order) is None]
+    return delays
+
+
+def knowable_at(order: OrderTruth, settings: Settings) -> float:
+    """When the evidence of an order's fault existed: the harm itself, or the end of the time that is allowed."""
+    fault, facts = order.plan.fault, {fact.what: fact.at for fact in reversed(order.facts)}
+    broker = settings.broker[0]
+    match fault:
+        case "unroutable":
+            return facts["sent"]
+        case "expired":
+            return facts["sent"] + TTL_SECONDS
+        case "stuck_in_queue":
+            return facts["sent"] + broker.wait.total_seconds()
+        case "unacked":
+            return facts["harmed"] + broker.unacked.total_seconds()
+        case "no_effect" | "never_published":
+            step = next(step for step in settings.step if step.status == order.path[-1].status)
+            assert step.deadline
+            return order.path[-1].at + step.deadline.total_seconds()
+        case _:
+            return facts["harmed"]
+
+
+async def _all_told(server: Server) -> list[MessageLife]:
+    """Every verdict ever told, also those that were taken back."""
+    store, now = MessageStore(server.reader._store), datetime.now(UTC)
+    found: list[MessageLife] = []
+    for verdict in Verdict:
+        page = await store.find_messages(MessageFilter(verdict=verdict.value, cleared=True, limit=1000), now)
+        found += page.messages
+    return found
 
 
 class Lossy(Collector):

@@ -182,6 +182,44 @@ async def test_what_only_absence_tells_is_likely(company: Company, watched: Watc
     assert {life.confidence for life in await watched.all_verdicts()} == {0.8}
 
 
+async def test_dead_letters_that_go_elsewhere_are_inferred_from_where_they_lie(
+    company: Company, watched: Watched
+) -> None:
+    """The application's own dead-letter exchange gives us no copy; the queue behind it grows."""
+    admin = company.channels["alexandrite"]
+    queues: dict[str, dict[str, Any]] = {"mes.choosy": {}, "mes.tiny": {"x_max_length_bytes": 1}}
+    for queue, more in queues.items():
+        for name in (queue, f"{queue}.parked"):
+            await admin.queue_delete(name)
+        await admin.declare_exchange(f"{queue}.away", "fanout", durable=True)
+        await company.declare(f"{queue}.parked")
+        await (await admin.get_queue(f"{queue}.parked", ensure=False)).bind(f"{queue}.away")
+        await company.declare(queue, x_dead_letter_exchange=f"{queue}.away", **more)
+        await bind_once(company, queue)
+
+    async def refuse_some(message: AbstractIncomingMessage) -> None:
+        await (message.reject() if b"A-refused" in message.body else message.ack())
+
+    await company.consume("mes.choosy", refuse_some)
+    books = watched.watches.watches[0].detector.books
+
+    async def facts_known() -> bool:
+        await company.publish("A-taken", "lab.mes.choosy")
+        return all(name in books and books[name].facts and books[name].parked for name in ("mes.choosy", "mes.tiny"))
+
+    await until(facts_known)
+    await until(lambda: not books["mes.choosy"].unsettled)
+    await company.publish("A-refused", "lab.mes.choosy")
+    await company.publish("A-large", "lab.mes.tiny")
+    expected = {("A-refused", "mes.choosy"): "dead_lettered", ("A-large", "mes.tiny"): "dead_lettered"}
+
+    async def inferred() -> bool:
+        return await watched.verdicts("A-refused", "A-large", "A-taken") == expected
+
+    await until(inferred)
+    assert {life.confidence for life in await watched.all_verdicts()} == {0.6}
+
+
 async def test_a_transaction_that_is_rolled_back_and_a_delay_queue_raise_nothing(
     company: Company, watched: Watched
 ) -> None:
