@@ -28,15 +28,18 @@ from .model.flow import Flow
 from .orders.clock import EventClock
 from .orders.flow import build_flow
 from .orders.incident_keeper import IncidentKeeper
+from .orders.linker import Linker
 from .orders.reader import OrderReader
 from .orders.resending import Resending
 from .orders.sweeper import Sweeper
+from .rabbit.recorded import Taken
 from .rabbit.watch import BrokerWatches
 from .receivers.otlp_grpc import OtlpGrpcReceiver
 from .receivers.otlp_http import OtlpHttpReceiver
 from .receivers.zipkin import ZipkinReceiver
 from .settings import Settings
 from .store.joiner import Joiner
+from .store.linking import LinkStore
 from .store.messages import MessageStore
 from .store.republications import RepublicationStore
 from .store.store import Store, open_store
@@ -69,8 +72,16 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
         await sweeper.start()
         await parts.enter_async_context(_running(sweeper.run(), "sweeper"))
-        intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper))
-        brokers = BrokerWatches(settings, store, metrics, sweeper.tell, sweeper.review)
+        linker = Linker(LinkStore(store, settings.order), sweeper.tell, watches_brokers=bool(settings.broker))
+        await linker.start(datetime.now(UTC))
+        await parts.enter_async_context(_running(linker.run(), "linker"))
+        intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper, linker))
+
+        def tell_of_messages(batches: Sequence[datetime]) -> None:
+            linker.note_messages(batches)
+            sweeper.tell(batches)
+
+        brokers = BrokerWatches(settings, store, metrics, tell_of_messages, sweeper.review)
         await parts.enter_async_context(brokers)
         incidents = IncidentKeeper(store, messages.failed_groups if messages else None, settings.incidents)
         await incidents.start(datetime.now(UTC))
@@ -81,7 +92,16 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
         zipkin = await parts.enter_async_context(ZipkinReceiver(intake, settings, metrics))
         addresses = {"otlp_grpc": grpc.address, "otlp_http": http.address, "zipkin": zipkin.address}
-        api = build_api(reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents, resending)
+
+        async def take_recorded(lines: bytes, broker: str) -> Taken:
+            taken = await brokers.take_recorded(lines, broker)
+            await linker.work()
+            return taken
+
+        recorded = take_recorded if messages else None
+        api = build_api(
+            reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents, resending, recorded
+        )
         pages = build_web(reader, settings, metrics, messages, brokers.sights, incidents, resending)
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(
@@ -96,14 +116,17 @@ async def run(settings: Settings) -> None:
         await asyncio.Event().wait()
 
 
-def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, sweeper: Sweeper) -> Intake:
+def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, sweeper: Sweeper, linker: Linker) -> Intake:
     joiner = Joiner(store, flow)
 
     async def join(spans: Sequence[datetime], logs: Sequence[datetime]) -> None:
-        if spans:
-            await joiner.join(spans)
-        if logs:
-            await joiner.join_logs(logs)
+        async def in_bulk() -> None:
+            if spans:
+                await joiner.join(spans)
+            if logs:
+                await joiner.join_logs(logs)
+
+        await linker.join([*spans, *logs], in_bulk)
         sweeper.tell([*spans, *logs])
 
     return Intake(settings, metrics, store, join)

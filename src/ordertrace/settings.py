@@ -62,6 +62,16 @@ class SystemSettings(Section):
     users: tuple[str, ...] = ()  # broker users that are this system; empty: its name and its services
 
 
+class OrderKeySettings(Section):
+    """A key of orders that is no order id, such as the number under which a carrier knows a shipment.
+
+    `find` are rules as for order ids. Where a log record or a trace names a key together with an order, it is that order's.
+    """
+
+    name: str
+    find: tuple[str, ...]
+
+
 class OrderSettings(Section):
     id: tuple[str, ...] = (
         "attribute:order.id",
@@ -73,6 +83,7 @@ class OrderSettings(Section):
         "pattern:http.target:^/(?:api/)?orders/(?P<id>[^/?]+)",
     )
     status: tuple[str, ...] = ("attribute:order.status", "attribute:order_status")
+    key: tuple[OrderKeySettings, ...] = ()
 
 
 class StepSettings(Section):
@@ -149,7 +160,7 @@ class BrokerSettings(Section):
     """One virtual host of a broker, and the bounds of watching it; see `[[broker]]` in the reference."""
 
     name: str
-    url: SecretStr
+    url: SecretStr = SecretStr("")  # empty: only recordings of its firehose are taken
     management: str = ""
     message: tuple[BrokerMessageSettings, ...] = DEFAULT_MESSAGES
     queue: tuple[BrokerQueueSettings, ...] = ()
@@ -374,7 +385,7 @@ class Settings(BaseSettings):
                 )
             if unknown := set(step.next) - statuses:
                 raise ValueError(f"step {step.status}: next {sorted(unknown)} is no [[step]] and ends no order")
-        for rule in (*self.order.id, *self.order.status):
+        for rule in (*self.order.id, *self.order.status, *(text for key in self.order.key for text in key.find)):
             parse_rule(rule)
         return self
 

@@ -43,7 +43,7 @@ def capture_files() -> dict[str, bytes]:
         "requests/00002.bin": trace_request(),
         "requests/00003.bin": b"logs",
         "requests/00004.json": b"[]",
-        "firehose.jsonl": b"{}\n{}\n",
+        "firehose.jsonl": b'{"seen_unix_nano": 2500000000}\n{"seen_unix_nano": 2600000000}\n',
         "ground_truth.json": b"this must not be read",
     }
 
@@ -69,11 +69,12 @@ def test_reads_a_capture_in_order_of_arrival(capture: Path) -> None:
     assert recording.name == "cap"
     assert [(r.path, r.content_type, r.content_encoding, r.arrived_seconds) for r in recording.requests] == [
         ("/v1/traces", PROTOBUF, "gzip", 2.0),
+        ("/api/v1/firehose", "application/x-ndjson", "", 2.6),
         ("/v1/traces", PROTOBUF, "", 3.0),  # gRPC bodies are recorded as plain protobuf
         ("/v1/logs", PROTOBUF, "", 0.0),
         ("/api/v2/spans", JSON, "", 0.0),
     ]
-    assert dict(recording.skipped) == {"firehose": 2}
+    assert not recording.skipped
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,7 @@ def test_reads_a_capture_in_order_of_arrival(capture: Path) -> None:
         ("a.json", b'{\n "resourceSpans": []\n}', [(JSON, "")]),
         ("a.json.gz", gzip.compress(b'{"resourceSpans": []}'), [(JSON, "")]),
         ("a.jsonl", b'{"resourceSpans": []}\n{"resourceLogs": []}\n{"resourceSpans": []}\n', [(JSON, "")] * 3),
+        ("f.jsonl", b'{"routing_key": "publish.x"}\n' * 101, [("application/x-ndjson", "")] * 2),
     ],
 )
 def test_reads_single_files_by_their_content(tmp_path: Path, name: str, content: bytes, kinds: list[object]) -> None:
@@ -97,7 +99,6 @@ def test_reads_single_files_by_their_content(tmp_path: Path, name: str, content:
     ("content", "kind"),
     [
         (b'[{"a": "1"}]', "other"),
-        (b'{"routing_key": "publish.x"}\n{"routing_key": "deliver.q"}', "firehose"),
         (b'{"resourceMetrics": []}', "metrics"),
         (ExportLogsServiceRequest().SerializeToString(), "protobuf without spans or log records"),
     ],

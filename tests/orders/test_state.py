@@ -156,8 +156,15 @@ def test_closed_system_is_seen_through_others() -> None:
     assert (views["mes"].status, views["mes"].inferred, views["shop"].inferred) == ("PRICE_CALCULATED", True, False)
 
 
-def test_order_without_status_waits_for_the_first_step() -> None:
+def test_order_without_status_has_begun_where_the_first_system_works_on_it() -> None:
     order = judged([told("shop", "", 0, kind=EventKind.OPERATION)], 5)
+    assert (order.status, order.state, order.status_since) == ("INITIATED", OrderState.OPEN, at(0))
+    assert order.next
+    assert order.next.status == "SUBMITTED"
+
+
+def test_order_without_status_elsewhere_waits_for_the_first_step() -> None:
+    order = judged([told("crm", "", 0, kind=EventKind.OPERATION)], 5)
     assert (order.status, order.state) == ("", OrderState.OPEN)
     assert order.next
     assert order.next.status == "INITIATED"
@@ -179,11 +186,13 @@ def test_message_is_paired_by_id_and_by_parent() -> None:
 def test_what_the_broker_showed_goes_into_the_services_own_span() -> None:
     span = told("crm", "SUBMITTED", 61, message_id="m1", span_id="s", queue="")
     echo = told(
-        "crm", "", 61.2, id="echo", kind=EventKind.RECEIVE, message_id="m1", queue="crm.q", joined_by=JoinedBy.MESSAGE
-    )
+        "crm", "", 61.2, id="echo", span_id="", kind=EventKind.RECEIVE, message_id="m1", queue="crm.q",
+        joined_by=JoinedBy.MESSAGE,
+    )  # fmt: skip
     closed = told(
-        "mes", "", 61.3, id="mes", kind=EventKind.RECEIVE, message_id="m1", queue="mes.q", joined_by=JoinedBy.MESSAGE
-    )
+        "mes", "", 61.3, id="mes", span_id="", kind=EventKind.RECEIVE, message_id="m1", queue="mes.q",
+        joined_by=JoinedBy.MESSAGE,
+    )  # fmt: skip
     events = build_events([closed, echo, span])
     assert [(event.system, event.status, event.queue) for event in events] == [
         ("crm", "SUBMITTED", "crm.q"),

@@ -13,6 +13,7 @@ from ..orders.reader import OrderReader
 from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.messages import MessageStore
+from .firehose import TakeRecorded, build_firehose
 from .guard import Guard
 from .incidents import build_incidents
 from .messages import build_messages
@@ -32,12 +33,13 @@ def build_api(
     messages: MessageStore | None = None,
     incidents: IncidentKeeper | None = None,
     resending: Resending | None = None,
+    take_recorded: TakeRecorded | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
     `readiness` says whether we can serve now, and if not, why. `addresses` gives what the receivers really listen on
     (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0. `messages` is there where
-    a broker is watched.
+    a broker is watched, and so is `take_recorded`, which works recordings of a broker in.
     """
     app = FastAPI(
         title="ordertrace",
@@ -53,6 +55,8 @@ def build_api(
     app.include_router(build_messages(reader.flow, settings, messages, resending))
     if incidents is not None:
         app.include_router(build_incidents(reader.flow, settings, incidents))
+    if take_recorded is not None:
+        app.include_router(build_firehose(settings, take_recorded))
     app.include_router(build_operations(settings, metrics, readiness, addresses))
     add_problem_answers(app)
     app.add_middleware(Guard)

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from ..errors import Unavailable
 from .client import ApiClient, api_url
-from .recordings import LOGS, PROTOBUF, TRACES, ZIPKIN, Recording, Request, read_recordings
+from .recordings import FIREHOSE, LOGS, PROTOBUF, TRACES, ZIPKIN, Recording, Request, read_recordings
 from .shared import api_option, settings_of
 
 _IN_FLIGHT = 4
@@ -49,8 +49,8 @@ class Outcome:
 def import_recordings(
     paths: tuple[Path, ...], otlp: str | None, zipkin: str | None, speed: float | None, api: str | None
 ) -> int:
-    """Recorded telemetry into a running server: OTLP files (protobuf, JSON, gzip), Zipkin and Jaeger JSON, captures
-    (.tar.gz or folder).
+    """Recorded telemetry into a running server: OTLP files (protobuf, JSON, gzip), Zipkin and Jaeger JSON, RabbitMQ
+    firehose JSON lines, captures (.tar.gz or folder).
 
     Ends when all is stored and judged. Event times stay as recorded.
     """
@@ -59,6 +59,7 @@ def import_recordings(
         before = server.get("/api/v1/intake")
         url = otlp_url(otlp, before["receivers"]["otlp_http"], server.url)
         urls = {TRACES: url, LOGS: url, ZIPKIN: otlp_url(zipkin, before["receivers"]["zipkin"], server.url)}
+        urls[FIREHOSE] = server.url
         failed = False
         with httpx2.Client(timeout=60.0, trust_env=False) as http:
             for path in paths:
@@ -130,6 +131,8 @@ def _post(http: httpx2.Client, url: str, request: Request) -> tuple[str, int]:
         else:
             if answer.is_success:
                 return "", _rejected(answer)
+            if answer.status_code == 404 and request.path == FIREHOSE:
+                return "no [[broker]] in the server's settings", 0
             if answer.status_code not in (429, 502, 503, 504):
                 return f"{answer.status_code} {_reason(answer)}", 0
             reason, wait_seconds = f"{url} answers {answer.status_code}", _retry_after(answer, pause)

@@ -10,8 +10,8 @@ import gzip
 import json
 import tarfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,6 +28,8 @@ RECORDING_BYTES_MAX = 1024**3
 _FILE_BYTES_MAX = 256 * 1024**2
 _PEEK_BYTES = 64 * 1024
 TRACES, LOGS, ZIPKIN = "/v1/traces", "/v1/logs", "/api/v2/spans"
+FIREHOSE = "/api/v1/firehose"
+FIREHOSE_LINES_MAX = 100  # a request; few enough that what arrived between them stays between them
 # Where a recorded request is sent, by where it was sent when it was recorded.
 _TAKEN = {
     TRACES: TRACES,
@@ -98,9 +100,37 @@ def _read_capture(name: str, files: dict[str, bytes]) -> Recording:
             raise Invalid(f"{name}: index.jsonl line {number} names {file!r}, which is missing")
         else:
             recording.requests.append(_from_entry(entry, files[file], _TAKEN[sent_to]))
-    if lines := files.get("firehose.jsonl", b"").count(b"\n"):
-        recording.skipped["firehose"] += lines
+    firehose = firehose_requests(files.get("firehose.jsonl", b"").splitlines())
+    recording.requests = _merged(recording.requests, firehose)
     return recording
+
+
+def _merged(requests: Sequence[Request], firehose: Sequence[Request]) -> list[Request]:
+    """Both in order of arrival; requests stay as the index has them, whether or not somebody noted their times."""
+    merged: list[Request] = []
+    waiting = deque(firehose)
+    for request in requests:
+        while waiting and waiting[0].arrived_seconds <= request.arrived_seconds:
+            merged.append(waiting.popleft())
+        merged.append(request)
+    return [*merged, *waiting]
+
+
+def firehose_requests(lines: Iterable[bytes]) -> list[Request]:
+    """A broker's recorded trace messages, a portion a request; one that was seen at an unknown time stays where it is."""
+    kept = [line for line in lines if line.strip()]
+    portions = [kept[first : first + FIREHOSE_LINES_MAX] for first in range(0, len(kept), FIREHOSE_LINES_MAX)]
+    return [
+        Request(b"\n".join(portion), "application/x-ndjson", arrived_seconds=_seen_seconds(portion[-1]), path=FIREHOSE)
+        for portion in portions
+    ]
+
+
+def _seen_seconds(line: bytes) -> float:
+    try:
+        return float(json.loads(line)["seen_unix_nano"]) / 1e9
+    except (ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def _index_entry(name: str, number: int, line: bytes) -> dict[str, Any]:
@@ -176,8 +206,12 @@ def _read_file(path: Path) -> Recording:
     if plain.lstrip()[:1] not in (b"{", b"["):
         _take_protobuf(path, recording, body, plain)
         return recording
-    for part in _json_parts(path, plain):
+    parts = _json_parts(path, plain)
+    recording.requests += firehose_requests(part for part in parts if _json_kind(part) == "firehose")
+    for part in parts:
         kind = _json_kind(part)
+        if kind == "firehose":
+            continue
         if kind in _PATH_OF_JSON:
             recording.requests.append(Request(part, JSON, path=_PATH_OF_JSON[kind]))
         elif kind == "jaeger":

@@ -54,6 +54,10 @@ class JoinedBy(StrEnum):
     TRACE = "trace"
     LOG = "log"  # a log record names the order in its text
     MESSAGE = "message"  # the watch of the broker saw a message that names the order
+    LINK = "link"  # a span of the order's links to the trace, or is linked from it
+    KEY = "key"  # it holds a key that is known to be the order's
+    SEQUENCE = "sequence"  # deliveries on a channel and spans of a thread come in the same order
+    TIME = "time"  # nothing but time and a key fit
 
 
 @dataclass(frozen=True, slots=True)

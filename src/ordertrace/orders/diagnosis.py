@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from .stuck import Deadline, Mismatch
 from .timeline import end_of, is_failure
 
 _EVIDENCE_MAX = 6
+_REQUEST = re.compile(r"(?:http )?(?:get|head|post|put|patch|options)(?: |$)|(?:http )?delete(?: /| http|$)|http$", re.IGNORECASE)
 
 
 def unresolved_errors(events: Sequence[OrderEvent], flow: Flow) -> tuple[OrderEvent, ...]:
@@ -35,9 +37,9 @@ def diagnose_error(errors: Sequence[OrderEvent], events: Sequence[OrderEvent], f
         return None
     last = errors[-1]
     trace = [event for event in events if is_failure(event) and event.trace_id == last.trace_id] or [last]
-    cause = _innermost(trace)
+    cause = _innermost(trace, flow)
     same = [event for event in errors if (event.system, event.name) == (cause.system, cause.name)] or [cause]
-    calls = cause.span_kind in ("Client", "Producer")
+    calls = _is_transfer(cause, flow)
     source = cause.peer if not calls and cause.peer in {system.name for system in flow.systems} else cause.system
     facts = {
         "operation": cause.name,
@@ -96,18 +98,29 @@ def _last_progress(events: Sequence[OrderEvent], flow: Flow) -> datetime | None:
     return at
 
 
-def _innermost(trace: Sequence[OrderEvent]) -> OrderEvent:
+def _innermost(trace: Sequence[OrderEvent], flow: Flow) -> OrderEvent:
     """Where the failure began: a failed span that no other failed span is the child of; the earliest to end, if several.
 
     A failed call says most, then a span with an exception: frameworks mark spans around them as failed, too.
     """
     parents = {event.parent_span_id for event in trace}
     leaves = [event for event in trace if event.span_id not in parents]
-    calls = [event for event in leaves if event.span_kind in ("Client", "Producer")]
+    calls = [event for event in leaves if _is_transfer(event, flow)]
     thrown = [event for event in trace if event.error and event.error.stack]
     thrown_from = {event.parent_span_id for event in thrown}
     innermost = [event for event in thrown if event.span_id not in thrown_from]
     return min(calls or innermost or leaves or trace, key=lambda event: (end_of(event), event.id))
+
+
+def _is_transfer(event: OrderEvent, flow: Flow) -> bool:
+    """Whether a span hands something over to another system: a message, or a request by HTTP or RPC. A statement to the
+    system's own database does not. Told by what semantic conventions say of names, answers and peers.
+    """
+    if event.span_kind != "Client":
+        return event.span_kind == "Producer"
+    return bool(
+        event.response_code or event.peer in flow.system_of_service or _REQUEST.match(event.name) or "/" in event.name
+    )
 
 
 def _target(event: OrderEvent, flow: Flow) -> str:

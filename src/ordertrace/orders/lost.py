@@ -100,11 +100,11 @@ def diagnose_silence(
 
     None where that cannot be known, or where the next system shows that it took the status over: then it is merely slow.
     """
-    if not _is_messaged(place, watched, flow, now) or _has_taken_over(place, flow):
+    if not _passes_on(place, watched, flow) or _has_taken_over(place, flow):
         return None
     current = _current(place, watched)
     taken = [life for life in current if life.consumer == place.waits_for and life.delivered_at and not life.verdict]
-    if not taken:
+    if not taken or _was_blind_since(taken[-1].published_at or place.since, place, watched, now):
         return None
     life = taken[-1]
     facts, evidence = _facts(life, place), _evidence(life, place, events)
@@ -118,9 +118,13 @@ def diagnose_silence(
 
 def _is_messaged(place: Place, watched: Watched, flow: Flow, now: datetime) -> bool:
     """Whether a message of the present status is to be expected, and would have been seen."""
+    return _passes_on(place, watched, flow) and not _was_blind(place, watched, now)
+
+
+def _passes_on(place: Place, watched: Watched, flow: Flow) -> bool:
+    """Whether the present status is told to another system by a message."""
     step = flow.step(place.status)
-    passes_on = step is not None and step.system != place.waits_for
-    return passes_on and place.status in watched.messaged and not _was_blind(place, watched, now)
+    return step is not None and step.system != place.waits_for and place.status in watched.messaged
 
 
 def _current(place: Place, watched: Watched) -> list[MessageLife]:
@@ -136,12 +140,13 @@ def _current(place: Place, watched: Watched) -> list[MessageLife]:
 
 
 def _was_blind(place: Place, watched: Watched, now: datetime) -> bool:
-    if watched.since is None or place.since - _BEFORE < watched.since:
-        return True
+    start = place.since - _BEFORE
+    return watched.since is None or start < watched.since or _was_blind_since(start, place, watched, now)
+
+
+def _was_blind_since(start: datetime, place: Place, watched: Watched, now: datetime) -> bool:
     unseen = any(life.state is MessageState.UNSEEN for life in _current(place, watched))
-    return unseen or any(
-        gap.start <= now and (gap.until is None or gap.until >= place.since - _BEFORE) for gap in watched.gaps
-    )
+    return unseen or any(gap.start <= now and (gap.until is None or gap.until >= start) for gap in watched.gaps)
 
 
 def _has_taken_over(place: Place, flow: Flow) -> bool:

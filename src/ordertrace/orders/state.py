@@ -23,7 +23,7 @@ from .lost import (
     find_harmed,
 )
 from .stuck import Deadline, deadline_of, find_mismatch, next_step
-from .timeline import build_views, end_of, furthest, reached_at
+from .timeline import begun, build_views, end_of, furthest, reached_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def build_order(
 def build_standing(events: Sequence[OrderEvent], flow: Flow) -> Standing:
     """Status, views, deadline and next step of an order, without judging it."""
     views = build_views(events, flow)
-    reached = furthest(views, flow)
+    reached = furthest(views, flow) or begun(events, flow)
     status, since = (reached.status, reached.at) if reached else ("", events[0].at)
     deadline = deadline_of(status, since, events[0].at, flow)
     following = next_step(status, deadline, flow)

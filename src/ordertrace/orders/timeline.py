@@ -25,10 +25,10 @@ def build_events(events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
     """
     once = {event.id: event for event in events}
     ordered = sorted(once.values(), key=lambda event: (event.at, event.id))
-    echoes = [event for event in ordered if event.joined_by is JoinedBy.MESSAGE]
+    echoes = [event for event in ordered if _is_told_by_broker(event)]
     if not echoes:
         return tuple(ordered)
-    told = [event for event in ordered if event.joined_by is not JoinedBy.MESSAGE]
+    told = [event for event in ordered if not _is_told_by_broker(event)]
     for echo in echoes:
         place = next((i for i, event in enumerate(told) if _tells_of(event, echo)), None)
         if place is None:
@@ -61,6 +61,15 @@ def build_views(events: Sequence[OrderEvent], flow: Flow) -> dict[str, StatusVie
 def furthest(views: Mapping[str, StatusView], flow: Flow) -> StatusView | None:
     """The furthest status over all systems, since the first of them showed it."""
     return max(views.values(), key=lambda view: (flow.rank(view.status), -view.at.timestamp()), default=None)
+
+
+def begun(events: Sequence[OrderEvent], flow: Flow) -> StatusView | None:
+    """An order without any status that the first step's system works on has at least begun there."""
+    first = flow.steps[0] if flow.steps else None
+    if first is None or any(event.status for event in events):
+        return None
+    seen = next((event for event in events if event.system == first.system and not is_failure(event)), None)
+    return StatusView(first.status, seen.at, inferred=True) if seen else None
 
 
 def reached_at(events: Sequence[OrderEvent], flow: Flow) -> dict[str, datetime]:
@@ -104,9 +113,14 @@ def is_failure(event: OrderEvent) -> bool:
     return event.kind is EventKind.ERROR
 
 
+def _is_told_by_broker(event: OrderEvent) -> bool:
+    """Whether the watch of a broker tells it; what a service's own span tells has its id, however it was joined."""
+    return event.joined_by is JoinedBy.MESSAGE and not event.span_id
+
+
 def _tells_of(event: OrderEvent, echo: OrderEvent) -> bool:
     """Whether a span is a service's own account of what the broker showed: same end of the same message."""
-    if event.joined_by is JoinedBy.MESSAGE or (event.system, event.span_kind) != (echo.system, echo.span_kind):
+    if _is_told_by_broker(event) or (event.system, event.span_kind) != (echo.system, echo.span_kind):
         return False
     if event.message_id and echo.message_id:
         return event.message_id == echo.message_id and event.queue in ("", echo.queue)
@@ -114,8 +128,11 @@ def _tells_of(event: OrderEvent, echo: OrderEvent) -> bool:
 
 
 def _with_broker_facts(event: OrderEvent, echo: OrderEvent) -> OrderEvent:
+    says = echo.status if not event.status and not is_failure(event) else ""
     return replace(
         event,
+        kind=EventKind.STATUS if says else event.kind,
+        status=says or event.status,
         message_id=event.message_id or echo.message_id,
         queue=event.queue or echo.queue,
         destination=echo.destination or event.destination,

@@ -21,6 +21,7 @@ from .identity import Identity
 from .management import Management, user_of
 from .mapping import MessageMapping
 from .peers import Peers
+from .recorded import RecordedFirehose, Taken
 from .tap_record import RecordReader
 from .writer import MessageWriter, Review, Tell
 
@@ -47,6 +48,7 @@ class BrokerWatches:
         self._parts = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.watches: tuple[BrokerWatch, ...] = ()
+        self._recorded: dict[str, RecordedFirehose] = {}
 
     async def __aenter__(self) -> BrokerWatches:
         """Starts watching; raises Unavailable only where our own key ring cannot be opened."""
@@ -56,7 +58,9 @@ class BrokerWatches:
             watches = []
             for broker in self._settings.broker:
                 secret = ring.derive(b"message fingerprints " + broker.name.encode())
-                watches.append(await self._build(broker, flow, secret))
+                self._recorded[broker.name] = self._build_recorded(broker, flow, secret)
+                if broker.url.get_secret_value():
+                    watches.append(await self._build(broker, flow, secret))
             self.watches = tuple(watches)
             self._tasks = [asyncio.create_task(self._guard(watch), name="broker watch") for watch in self.watches]
         return self
@@ -74,6 +78,21 @@ class BrokerWatches:
     def sights(self) -> tuple[BrokerSight, ...]:
         """How well each broker is watched now."""
         return tuple(watch.sight() for watch in self.watches)
+
+    async def take_recorded(self, lines: bytes, broker: str) -> Taken:
+        """Works recorded lines of a broker's firehose in; without a name, of the first one.
+
+        Raises NotFound for a broker that settings do not name, Invalid for lines that are no recording.
+        """
+        firehose = self._recorded.get(broker or next(iter(self._recorded), ""))
+        if firehose is None:
+            raise NotFound(f"broker {broker[:80]!r}: there is no such [[broker]] in the settings")
+        return await firehose.take(lines)
+
+    def _build_recorded(self, broker: BrokerSettings, flow: Flow, secret: bytes) -> RecordedFirehose:
+        reader = RecordReader(MessageMapping(broker.message, self._settings.privacy.patterns), Identity(secret), "")
+        writer = MessageWriter(broker.name, flow, self._store, self._metrics, self._tell, self._review)
+        return RecordedFirehose(broker, reader, Peers(self._settings.system), writer)
 
     async def republish(self, life: MessageLife, by: str) -> Republication:
         """Sends a lost message again; see `Republisher.republish`. Raises NotFound where its broker is not watched now."""

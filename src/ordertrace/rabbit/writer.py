@@ -120,12 +120,12 @@ class MessageWriter:
             self._review(orders)
 
     def _publisher(self, record: TapRecord) -> tuple[str, str]:
-        """(system, status): the status only where no instrumented service tells it: of closed systems."""
+        """(system, status): the status only where the publisher is the system that brings it about, not one that repeats it."""
         step = self._flow.step(record.status)
         system = record.peer
         if system not in self._systems and step and self._flow.system(step.system).closed:
             system = step.system
-        own = system in self._systems and self._flow.system(system).closed and step and step.system == system
+        own = system in self._systems and step and step.system == system
         return system, record.status if own else ""
 
     def _fact(self, record: TapRecord, at: datetime, system: str, status: str) -> Row:

@@ -66,6 +66,10 @@ class Store:
         """Runs a statement without a result; raises as `query` does."""
         await self._run(name, lambda client: client.command(statement(name), parameters=dict(parameters or {})))
 
+    async def execute_text(self, name: str, text: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Runs a statement that was completed from the settings; `name` is that of its file."""
+        await self._run(name, lambda client: client.command(text, parameters=dict(parameters or {})))
+
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Inserts a few rows of our own making (never telemetry as it came: that goes through the span writer)."""
         await self._run(f"insert_{table}", lambda client: client.insert(table, rows, column_names=list(columns)))

@@ -263,6 +263,10 @@ def _joined(event: OrderEvent, viewer: Viewer) -> str:
         JoinedBy.TRACE: t.gettext("same trace"),
         JoinedBy.MESSAGE: t.gettext("seen in the broker"),
         JoinedBy.LOG: t.gettext("order number found in a log"),
+        JoinedBy.LINK: t.gettext("linked trace"),
+        JoinedBy.KEY: t.gettext("another key of the order"),
+        JoinedBy.SEQUENCE: t.gettext("order of messages on a channel"),
+        JoinedBy.TIME: t.gettext("time and key fit"),
     }
     how = ways[event.joined_by]
     return f"{how}, {certainty_words(event.confidence, viewer.language)}"
