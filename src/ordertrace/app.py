@@ -40,6 +40,7 @@ from .receivers.zipkin import ZipkinReceiver
 from .settings import Settings
 from .store.joiner import Joiner
 from .store.linking import LinkStore
+from .store.logs import LogStore
 from .store.messages import MessageStore
 from .store.republications import RepublicationStore
 from .store.store import Store, open_store
@@ -100,9 +101,20 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
 
         recorded = take_recorded if messages else None
         api = build_api(
-            reader, settings, metrics, intake.ready, lambda: addresses, messages, incidents, resending, recorded
+            reader,
+            settings,
+            metrics,
+            intake.ready,
+            lambda: addresses,
+            messages,
+            incidents,
+            resending,
+            LogStore(store, flow),
+            recorded,
         )
-        pages = build_web(reader, settings, metrics, messages, brokers.sights, incidents, resending)
+        pages = build_web(
+            reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow)
+        )
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(
             HttpListener(application, settings.listen.web, settings.listen.connections_max)

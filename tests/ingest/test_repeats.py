@@ -107,7 +107,7 @@ def test_memory_is_bounded_by_number(tmp_path: Path) -> None:
     assert digests[-1] in repeats
     assert digests[0] not in repeats
     assert sum(digest in repeats for digest in digests) <= 100
-    assert len(list(tmp_path.glob("*.repeats"))) == 2
+    assert len(list(tmp_path.glob("*.repeats"))) <= 2
     again = build(tmp_path, requests_max=100)
     again.load()
     assert [digest in again for digest in digests] == [digest in repeats for digest in digests]

@@ -12,10 +12,12 @@ from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
 from ..orders.resending import Resending
 from ..settings import Settings
+from ..store.logs import LogStore
 from ..store.messages import MessageStore
 from .firehose import TakeRecorded, build_firehose
 from .guard import Guard
 from .incidents import build_incidents
+from .logs import build_logs
 from .messages import build_messages
 from .operations import build_operations
 from .orders import build_orders
@@ -33,6 +35,7 @@ def build_api(
     messages: MessageStore | None = None,
     incidents: IncidentKeeper | None = None,
     resending: Resending | None = None,
+    logs: LogStore | None = None,
     take_recorded: TakeRecorded | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
@@ -53,6 +56,8 @@ def build_api(
     )
     app.include_router(build_orders(reader, settings))
     app.include_router(build_messages(reader.flow, settings, messages, resending))
+    if logs is not None:
+        app.include_router(build_logs(logs))
     if incidents is not None:
         app.include_router(build_incidents(reader.flow, settings, incidents))
     if take_recorded is not None:

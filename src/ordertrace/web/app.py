@@ -15,11 +15,13 @@ from starlette.routing import BaseRoute, Route
 
 from ..errors import NotFound
 from ..metrics import Metrics
+from ..model.log import LogPage
 from ..model.order import OrderFilter, OrderState
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
 from ..orders.resending import Resending
 from ..settings import Settings
+from ..store.logs import LogStore
 from ..store.messages import MessageStore
 from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame
 from .incident_pages import IncidentPages
@@ -27,20 +29,28 @@ from .reading import read_filter, read_search
 from .rendering import SECURITY_HEADERS, static_content
 from .views_board import build_board_view
 from .views_incidents import build_incident_line
+from .views_logs import build_logs_view
 from .views_order import build_order_view
 from .views_orders import build_row, order_url
 from .watch_pages import Sights, WatchPages
 
 REFRESH_ENDED_SECONDS = 30  # an order that has ended hardly changes any more
 SEARCH_ROWS = 50
+LOG_RECORDS_MAX = 100
 
 
 class OrderPages:
     """The endpoints about orders, with what they need."""
 
     def __init__(
-        self, frame: Frame, reader: OrderReader, settings: Settings, incidents: IncidentKeeper | None = None
+        self,
+        frame: Frame,
+        reader: OrderReader,
+        settings: Settings,
+        incidents: IncidentKeeper | None = None,
+        logs: LogStore | None = None,
     ) -> None:
+        self._logs = logs
         self._frame = frame
         self._reader = reader
         self._settings = settings
@@ -62,9 +72,11 @@ class OrderPages:
         timeline = await self._reader.get_timeline(order_id, viewer.now)
         ended = timeline.order.state in (OrderState.CLOSED, OrderState.CANCELLED)
         troubles = await self._incidents.of_order(order_id) if self._incidents else []
+        logs = await self._logs.find_latest(order_id, LOG_RECORDS_MAX) if self._logs else LogPage((), None)
         values = {
             "order": build_order_view(timeline, viewer),
             "incidents": [build_incident_line(incident, viewer) for incident in troubles],
+            "logs": build_logs_view(logs, viewer),
         }
         live = REFRESH_ENDED_SECONDS if ended else REFRESH_SECONDS
         return self._frame.page("order.html", request, viewer, values, here="order", live=live)
@@ -118,10 +130,11 @@ def build_web(
     sights: Sights | None = None,
     incidents: IncidentKeeper | None = None,
     resending: Resending | None = None,
+    logs: LogStore | None = None,
 ) -> list[BaseRoute]:
     """Routes of all pages. `messages` and `sights` (of the running watch) are there where a broker is watched."""
     frame = Frame(reader.flow, settings, metrics)
-    orders = OrderPages(frame, reader, settings, incidents)
+    orders = OrderPages(frame, reader, settings, incidents, logs)
     watch, trouble = WatchPages(frame, messages, sights, resending), IncidentPages(frame, incidents)
     return [
         Route("/", frame.guarded(orders.board)),
