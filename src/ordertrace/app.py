@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api.app import build_api
+from .certificates import Certificates
 from .ingest.intake import Intake
 from .listening import HttpListener
 from .metrics import Metrics
@@ -65,7 +66,7 @@ class Server:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Server]:
     """The whole server, ready to receive. Raises Unavailable when a port is taken or the store does not open."""
-    metrics, flow = Metrics(), build_flow(settings)
+    metrics, flow, listen = Metrics(), build_flow(settings), settings.listen
     clock = EventClock(settings.sweep.lag_max)
     async with AsyncExitStack() as parts:
         store = await parts.enter_async_context(open_store(settings, metrics))
@@ -117,9 +118,10 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         )
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(
-            HttpListener(application, settings.listen.web, settings.listen.connections_max)
+            HttpListener(application, listen.web, listen.connections_max, Certificates.of(listen, ask_clients=False))
         )
-        yield Server(f"http://{web.address}", grpc.address, http.address, intake, reader, sweeper, brokers)
+        scheme = "https" if listen.tls_certificate else "http"
+        yield Server(f"{scheme}://{web.address}", grpc.address, http.address, intake, reader, sweeper, brokers)
 
 
 async def run(settings: Settings) -> None:

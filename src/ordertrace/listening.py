@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from .certificates import Certificates
 from .errors import Invalid, Unavailable
 
 
@@ -40,8 +41,11 @@ def is_cross_site(headers: Mapping[str, str], *, from_browser: bool = False) -> 
 class HttpListener:
     """Serves an ASGI application on one address while entered; `port` is the real one where 0 was asked for."""
 
-    def __init__(self, application: Any, address: str, connections_max: int) -> None:
+    def __init__(
+        self, application: Any, address: str, connections_max: int, certificates: Certificates | None = None
+    ) -> None:
         self._host, self.port = split_address(address)
+        context = certificates.context() if certificates else None
         self._config = uvicorn.Config(
             application,
             interface="asgi3",
@@ -54,6 +58,7 @@ class HttpListener:
             server_header=False,
             limit_concurrency=connections_max,
             timeout_graceful_shutdown=5,
+            ssl_context_factory=(lambda *_: context) if context else None,
         )
         self._server = uvicorn.Server(self._config)
         self._task: asyncio.Task[None] | None = None

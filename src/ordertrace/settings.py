@@ -221,6 +221,15 @@ class ListenSettings(Section):
     jaeger_storage: str = "127.0.0.1:17271"
     request_bytes_max: int = Field(16 * 1024 * 1024, ge=1024)
     connections_max: int = Field(1000, ge=1)
+    tls_certificate: str = ""
+    tls_key: str = ""  # empty: in the certificate's file
+    tls_client_ca: str = ""
+
+    @model_validator(mode="after")
+    def _names_a_certificate(self) -> ListenSettings:
+        if (self.tls_key or self.tls_client_ca) and not self.tls_certificate:
+            raise ValueError("tls_key and tls_client_ca need a tls_certificate")
+        return self
 
 
 class PrivacySettings(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,10 +16,16 @@ _TIMEOUT_SECONDS = 30.0
 
 def api_url(api: str | None, settings: Settings) -> str:
     """The server's address: as given, or as the settings have it listen. Raises Invalid."""
-    url = (api or f"http://{settings.listen.web}").rstrip("/").removesuffix("/api/v1")
+    scheme = "https" if settings.listen.tls_certificate else "http"
+    url = (api or f"{scheme}://{settings.listen.web}").rstrip("/").removesuffix("/api/v1")
     if not url.startswith(("http://", "https://")):
         raise Invalid(f"--api {url!r}: write it as http://127.0.0.1:8080")
     return url
+
+
+def trust_of(url: str) -> ssl.SSLContext | bool:
+    """Whom to trust at this address: the system's authorities, or those of `SSL_CERT_FILE`."""
+    return ssl.create_default_context() if url.startswith("https:") else True
 
 
 class ApiClient:
@@ -27,7 +34,11 @@ class ApiClient:
     def __init__(self, url: str, language: str) -> None:
         self.url = url
         self._http = httpx2.Client(
-            base_url=url, timeout=_TIMEOUT_SECONDS, headers={"Accept-Language": language}, trust_env=False
+            base_url=url,
+            timeout=_TIMEOUT_SECONDS,
+            headers={"Accept-Language": language},
+            trust_env=False,
+            verify=trust_of(url),
         )
 
     def get(self, path: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ..errors import Unavailable
-from .client import ApiClient, api_url
+from .client import ApiClient, api_url, trust_of
 from .recordings import FIREHOSE, LOGS, PROTOBUF, TRACES, ZIPKIN, Recording, Request, read_recordings
 from .shared import api_option, settings_of
 
@@ -61,7 +61,7 @@ def import_recordings(
         urls = {TRACES: url, LOGS: url, ZIPKIN: otlp_url(zipkin, before["receivers"]["zipkin"], server.url)}
         urls[FIREHOSE] = server.url
         failed = False
-        with httpx2.Client(timeout=60.0, trust_env=False) as http:
+        with httpx2.Client(timeout=60.0, trust_env=False, verify=trust_of(url)) as http:
             for path in paths:
                 for recording in read_recordings(path):
                     outcome = send(recording, http, urls, speed)
@@ -80,7 +80,7 @@ def otlp_url(given: str | None, announced: str, api: str) -> str:
     host, _, port = announced.rpartition("//")[2].rpartition(":")
     if host.strip("[]") in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = httpx2.URL(api).host
-    return f"http://{host}:{port}"
+    return f"{httpx2.URL(api).scheme}://{host}:{port}"
 
 
 def send(recording: Recording, http: httpx2.Client, urls: Mapping[str, str], speed: float | None) -> Outcome:

@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from ..certificates import Certificates, Pem
 from ..errors import Internal, Invalid, OrdertraceError, Unavailable
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
@@ -30,6 +31,7 @@ class OtlpGrpcReceiver:
         self._intake = intake
         self._metrics = metrics
         self._host, self.port = split_address(settings.listen.otlp_grpc)
+        self._certificates = Certificates.of(settings.listen)
         self._server = grpc.aio.server(
             options=[
                 # somewhat more than is allowed, so that the intake can say and count what was too large
@@ -62,7 +64,10 @@ class OtlpGrpcReceiver:
         )
         host = f"[{self._host}]" if ":" in self._host else self._host
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{self.port}")
+            if self._certificates:
+                self.port = self._server.add_secure_port(f"{host}:{self.port}", _credentials(self._certificates))
+            else:
+                self.port = self._server.add_insecure_port(f"{host}:{self.port}")
         except RuntimeError:
             raise Unavailable(f"cannot listen on {self.address}; is another ordertrace running?") from None
         await self._server.start()
@@ -102,3 +107,18 @@ class OtlpGrpcReceiver:
         details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
         await context.abort(to_grpc_code(error), str(error), details)
         raise Internal("the answer was not given")
+
+
+def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    """Credentials that are asked for newer certificates at each handshake."""
+    pem = certificates.read()
+
+    def fetch() -> grpc.ServerCertificateConfiguration:
+        changed = certificates.read_changed()
+        return _configuration(changed) if changed else None  # type: ignore[return-value]  # None: as before
+
+    return grpc.dynamic_ssl_server_credentials(_configuration(pem), fetch, pem.client_ca is not None)
+
+
+def _configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], pem.client_ca)

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.types import Receive, Scope, Send
 
+from ..certificates import Certificates
 from ..errors import Invalid, NotFound, OrdertraceError
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
@@ -38,7 +39,10 @@ class OtlpHttpReceiver:
         self._intake = intake
         self._metrics = metrics
         self._bodies = BodyReader(settings.listen.request_bytes_max, metrics)
-        self._listener = HttpListener(self._application, settings.listen.otlp_http, settings.listen.connections_max)
+        listen = settings.listen
+        self._listener = HttpListener(
+            self._application, listen.otlp_http, listen.connections_max, Certificates.of(listen)
+        )
 
     @property
     def address(self) -> str:

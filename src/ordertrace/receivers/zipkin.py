@@ -7,6 +7,7 @@ from typing import Self
 
 from starlette.types import Receive, Scope, Send
 
+from ..certificates import Certificates
 from ..errors import NotFound, OrdertraceError
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
@@ -28,7 +29,8 @@ class ZipkinReceiver:
         self._intake = intake
         self._metrics = metrics
         self._bodies = BodyReader(settings.listen.request_bytes_max, metrics)
-        self._listener = HttpListener(self._application, settings.listen.zipkin, settings.listen.connections_max)
+        listen = settings.listen
+        self._listener = HttpListener(self._application, listen.zipkin, listen.connections_max, Certificates.of(listen))
 
     @property
     def address(self) -> str:
