@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ordertrace.rabbit.detector import Detector
 from ordertrace.rabbit.identity import Death
-from ordertrace.rabbit.lives import Life, QueueFacts
+from ordertrace.rabbit.lives import Life, QueueFacts, UnackedCount
 
 from .records import START, Q, build_detector, counted, dead, delivered, in_force, judged, nowhere, published
 
@@ -374,3 +374,57 @@ def test_memory_is_bounded_and_says_so() -> None:
     detector.tick(START + 200)
     assert len(detector.books[Q].pending) < limit
     assert detector.limits_hit["messages_pending"] > 0
+
+
+def unacked(at: float, count: int, ready: int = 0) -> UnackedCount:
+    """What the queue itself told."""
+    return UnackedCount(START + at, START + at + 0.001, count, ready)
+
+
+def test_the_queues_own_count_settles_and_accuses_at_once() -> None:
+    detector = build_detector()
+    feed(detector, published(0, "m-0"), delivered(0.1, "m-0"), published(0, "m-1"), delivered(0.1, "m-1"))
+    detector.unacked_counted(Q, unacked(0.5, 1))
+    assert judged(detector, 1) == []
+    assert detector.take_settled()[0] == []  # one of two: which is not known
+    detector.unacked_counted(Q, unacked(301, 2))
+    held = {("m-0", Q): ("unacked", 1.0), ("m-1", Q): ("unacked", 1.0)}
+    assert in_force(judged(detector, 302)) == held
+    detector.unacked_counted(Q, unacked(303, 0))
+    assert len(judged(detector, 304)) == 2
+    assert {done.why for done in detector.take_settled()[0]} == {"none_unacked"}
+
+
+def test_what_went_back_into_the_queue_is_not_settled() -> None:
+    detector = build_detector()
+    feed(detector, published(0), delivered(0.1))
+    detector.unacked_counted(Q, unacked(0.5, 0, ready=1))  # requeued, and not given out again yet
+    judged(detector, 1)
+    assert detector.take_settled()[0] == []
+    detector.feed(delivered(2, redelivered=True))
+    detector.unacked_counted(Q, unacked(2.5, 0))
+    judged(detector, 3)
+    assert len(detector.take_settled()[0]) == 1
+
+
+def test_who_is_behind_with_reading_compares_nothing_with_a_count() -> None:
+    detector = build_detector()
+    detector.feed(published(0))
+    for at in (5.0, 5.5):
+        detector.queue_seen(Q, counted(at, 0))
+        detector.seen(START + at + 0.3, START + at + 3)
+        assert detector.tick(START + at + 3) == []
+    assert count_twice(detector, 20, 0) == {("m-1", Q): ("removed", 0.6)}
+
+
+def test_dead_letters_that_only_one_queue_parks_are_known_by_the_parking_queues_growth() -> None:
+    for alone, verdict in ((True, {("m-1", Q): ("dead_lettered", 0.6)}), (False, {})):
+        detector = build_detector()
+        facts = QueueFacts(Q, dead_letter_exchange="mes.away", parking="mes.parked", alone=alone)
+        detector.queue_facts(facts)
+        detector.parking_seen(START, {"mes.parked": 4})
+        feed(detector, published(1), delivered(1.1))
+        detector.parking_seen(START + 2, {"mes.parked": 5})
+        detector.unacked_counted(Q, unacked(2, 0))
+        assert in_force(judged(detector, 3)) == verdict
+        assert [done.why for done in detector.take_settled()[0]] == ([] if alone else ["none_unacked"])

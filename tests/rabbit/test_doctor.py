@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from alexandrite.broker import RabbitNode
 from alexandrite.rights import company_url, prepare_watch
 from ordertrace.rabbit.doctor import Advice, examine
-from ordertrace.settings import BrokerSettings, Settings
+from ordertrace.settings import BrokerSettings, RepublishSettings, Settings
 
 from .company import company_at, until
 
@@ -25,8 +25,9 @@ def url(watched_node: RabbitNode) -> Iterator[str]:
     prepare_watch(watched_node, VHOST)
 
 
-async def advice_on(url: str, management: str) -> dict[str, Advice]:
-    broker = BrokerSettings(name="main", url=SecretStr(url), management=management)
+async def advice_on(url: str, management: str, *, republish: bool = False) -> dict[str, Advice]:
+    again = RepublishSettings(enabled=republish)
+    broker = BrokerSettings(name="main", url=SecretStr(url), management=management, republish=again)
     found = await examine(Settings(broker=(broker,)))
     return {f"{advice.subject}" + ("" if advice.ok else " missing"): advice for advice in found}
 
@@ -81,3 +82,13 @@ async def test_a_broker_that_does_not_know_us_and_one_that_is_not_there(watched_
 async def test_without_the_management_api_something_stays_unknown(watched_node: RabbitNode, url: str) -> None:
     found = await advice_on(url, "")
     assert found["management missing"].invisible == ("unacked",)
+
+
+async def test_sending_again_needs_a_right_that_the_watch_does_not(watched_node: RabbitNode, url: str) -> None:
+    found = await advice_on(url, watched_node.management_url, republish=True)
+    assert "at once" in found["management"].text
+    (command,) = found["republish missing"].commands
+    assert "amq\\.default" in command
+    assert "alexandrite\\.orders" in command
+    run(watched_node, found["republish missing"])
+    assert {"rights", "republish"} <= set(await advice_on(url, watched_node.management_url, republish=True))

@@ -146,6 +146,19 @@ async def test_every_certain_loss_is_named(company: Company, watched: Watched) -
         (group.queue, group.verdict.value): group for group in await watched.messages.failed_groups(datetime.now(UTC))
     }
     assert groups["mes.ttl", "expired"].order_ids == ("A-expired",)
+    rejected = lives["A-rejected"]
+    thrown = {
+        "order_id": "A-rejected", "at": datetime.now(UTC), "event_id": "e1", "system": "mes", "kind": "error",
+        "message_id": rejected.message_id, "error_type": "CadError", "inserted_at": datetime.now(UTC),
+    }  # fmt: skip
+    await watched.store.insert("order_events", list(thrown), [tuple(thrown.values())])
+    by_error = {
+        (group.queue, group.verdict.value): (group.routing_key, group.error_type)
+        for group in await watched.messages.failed_groups_by_error(datetime.now(UTC))
+    }
+    assert by_error["mes.orders", "rejected"] == ("order.submitted", "CadError")
+    assert by_error["mes.ttl", "expired"] == ("lab.mes.ttl", "")
+    assert by_error["", "unroutable"][0] in ("order.nowhere", "mes.nosuch")
     page = await watched.messages.find_messages(MessageFilter(verdict="maxlen"), datetime.now(UTC))
     assert [life.order_id for life in page.messages] == ["A-maxlen"]
 

@@ -103,6 +103,7 @@ class BrokerWatch:
         retry = _FIRST_RETRY_SECONDS
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._judge(), name=f"judge {self._settings.name}")
+            tasks.create_task(self._keep(), name=f"keep {self._settings.name}")
             while True:
                 try:
                     async with self._sources.session(self._on_connected):
@@ -201,7 +202,7 @@ class BrokerWatch:
         closing = asyncio.ensure_future(connection.closed())
         loops = [
             asyncio.create_task(self._beat()),
-            asyncio.create_task(self._every(self._settings.poll.total_seconds(), self._sources.count_queues)),
+            asyncio.create_task(self._count_queues()),
             asyncio.create_task(self._every(self._settings.poll.total_seconds(), self._sources.count_unacked)),
             asyncio.create_task(self._every(self._settings.management_poll.total_seconds(), self._sources.read_lists)),
         ]
@@ -228,6 +229,13 @@ class BrokerWatch:
                     self._horizon.lose_sight("tracing_off", time.time())
             await asyncio.sleep(interval)
 
+    async def _count_queues(self) -> None:
+        """Counts at the usual pace, and quicker where something seems to be missing and is to be counted once more."""
+        while True:
+            await self._sources.count_queues()
+            missing = any(book.suspects for book in self.detector.books.values())
+            await asyncio.sleep(self._settings.poll.total_seconds() / (2 if missing else 1))
+
     async def _every(self, seconds: float, work: object) -> None:
         assert callable(work)
         while True:
@@ -244,7 +252,13 @@ class BrokerWatch:
     # Judging and writing
 
     async def _judge(self) -> None:
-        """Ticks, also while there is no connection; what cannot be written stays and is not acknowledged."""
+        """Ticks, also while there is no connection and while something is being written."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self._writer.take_findings(self.detector.tick(time.time()))
+
+    async def _keep(self) -> None:
+        """Writes again and again; what cannot be written stays and is not acknowledged."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             try:

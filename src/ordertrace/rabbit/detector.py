@@ -7,7 +7,7 @@ a gap is left open. See `judging` for the rules.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ _REPLY_TO = "amq.rabbitmq.reply-to"
 _AFTER_DEATH = frozenset(_REASONS.values()) | {Verdict.DEAD_LETTERED}
 _FOLLOW_UPS_MAX = 20_000
 _BOOKS_MAX = 10_000
+_PROOFS_MAX = 128
 
 
 class Detector:
@@ -58,7 +59,8 @@ class Detector:
         self._unsettled_count = 0
         self._pending_count = 0
         self._dead_waiting: list[DeadLetter] = []
-        self._seen_until = self._seen_at = 0.0
+        self._seen_until = 0.0
+        self._proofs: deque[tuple[float, float]] = deque(maxlen=_PROOFS_MAX)  # heartbeats: when sent, when back
         self._blind_since: float | None = None
 
     # What the sources tell
@@ -126,7 +128,7 @@ class Detector:
     def seen(self, until: float, at: float | None = None) -> None:
         """A heartbeat sent at this time came back, at `at`: all traces from before have been read."""
         self._seen_until = max(self._seen_until, until)
-        self._seen_at = max(self._seen_at, until if at is None else at)
+        self._proofs.append((until, until if at is None else at))
         self._blind_since = None
 
     def blind(self, start: float, until: float) -> None:
@@ -165,7 +167,7 @@ class Detector:
         self._work_dead_letters(now)
         if self._blind_since is None:
             for book in self.books.values():
-                for ruling in list(self._judge.judge(book, self._seen_until, self._seen_at, now)):
+                for ruling in list(self._judge.judge(book, self._seen_until, self._proofs, now)):
                     self._apply(book, ruling, now)
         self._keep_bounds()
         found, self._out = self._out, []

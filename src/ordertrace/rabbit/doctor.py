@@ -71,6 +71,8 @@ async def _examine(broker: BrokerSettings) -> list[Advice]:
             advice = [Advice(broker.name, "connection", True, f"connected to {vhost_of(broker)} as {user_of(broker)}")]
             advice.append(await _rights(broker, connection))
             advice.append(await _events(broker, connection))
+            if broker.republish.enabled:
+                advice.append(await _republish(broker, connection))
         except LINK_ERRORS as error:
             return [Advice(broker.name, "connection", False, f"the connection ended: {type(error).__name__}")]
         return [*advice, *await _over_management(broker)]
@@ -109,6 +111,20 @@ async def _events(broker: BrokerSettings, connection: AbstractConnection) -> Adv
     return Advice(broker.name, "events", False, missing, ("queue_deleted",), commands)
 
 
+async def _republish(broker: BrokerSettings, connection: AbstractConnection) -> Advice:
+    """Whether we may publish to the default exchange, tried with a message that goes nowhere."""
+    channel = await open_channel(connection)
+    try:
+        await channel.basic_publish(b"", exchange="", routing_key=f"{OWN}examination")
+        await channel.queue_declare(f"{OWN}examination", exclusive=True, auto_delete=True)  # waits for an answer
+        await channel.queue_delete(f"{OWN}examination")
+    except aiormq.exceptions.ChannelClosed:
+        text = f"{user_of(broker)} may not publish to the default exchange: no lost message can be sent again"
+        return Advice(broker.name, "republish", False, text, (), (_grant(broker),))
+    await channel.close()
+    return Advice(broker.name, "republish", True, "lost messages can be sent again to the queues that lost them")
+
+
 async def _may_bind(connection: AbstractConnection, exchange: str, key: str) -> bool:
     channel = await open_channel(connection)
     name = f"{OWN}examination"
@@ -132,14 +148,16 @@ async def _over_management(broker: BrokerSettings) -> list[Advice]:
     async with Management(broker) as management:
         try:
             queues, bindings = await management.queues(), await management.bindings()
-            vhost = await management.vhost()
+            vhost, totals = await management.vhost(), await management.totals()
         except Forbidden as error:
             tag = f"rabbitmqctl set_user_tags {user_of(broker)} monitoring"
             return [Advice(broker.name, "management", False, str(error), _FROM_MANAGEMENT, (tag,))]
         except Unavailable as error:
             commands = ("rabbitmq-plugins enable rabbitmq_management",)
             return [Advice(broker.name, "management", False, str(error), _FROM_MANAGEMENT, commands)]
-    advice = [Advice(broker.name, "management", True, f"{len(queues)} queues are listed")]
+    age = "at once" if totals or not queues else "up to 10 s late"
+    text = f"{len(queues)} queues are listed, and what is unacknowledged is known {age}"
+    advice = [Advice(broker.name, "management", True, text)]
     advice.append(_tracing(broker, vhost))
     advice.extend(_dead_letters(broker, queues, bindings))
     return advice
@@ -251,7 +269,16 @@ def _grant(broker: BrokerSettings, vhost: str | None = None, exchange: str = TRA
     readable += [EVENTS_EXCHANGE] if where == broker.event_vhost else []
     sources = "|".join(name.replace(".", r"\.") for name in dict.fromkeys([*readable, exchange]))
     read = rf"^(ordertrace\..*|{sources})$"
-    return f"rabbitmqctl set_permissions -p {_quoted(where)} {user_of(broker)} '{_OURS}' '{_OURS}' '{read}'"
+    write = _writable(broker) if where == vhost_of(broker) else _OURS
+    return f"rabbitmqctl set_permissions -p {_quoted(where)} {user_of(broker)} '{_OURS}' '{write}' '{read}'"
+
+
+def _writable(broker: BrokerSettings) -> str:
+    """What may be published to: nothing of the applications, unless lost messages are to be sent again."""
+    if not broker.republish.enabled:
+        return _OURS
+    named = [re.escape(message.exchange).replace(r"\*", ".*") for message in broker.message if message.exchange]
+    return rf"^(ordertrace\..*|amq\.default|{'|'.join(named)})$"
 
 
 def _quoted(text: str) -> str:

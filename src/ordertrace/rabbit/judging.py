@@ -7,7 +7,7 @@ queue's arguments. What cannot be told apart is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..model.message import CERTAIN, INFERRED, LIKELY, MessageFact, Verdict
@@ -59,10 +59,13 @@ class Judge:
         self._expects_facts = expects_facts
         self.channels: dict[str, ChannelSight] = {}
 
-    def judge(self, book: Book, seen_until: float, seen_at: float, now: float) -> Iterator[Ruling]:
-        """Rulings on one queue's messages, from what was told up to `seen_until`, all of which was read at `seen_at`.
+    def judge(
+        self, book: Book, seen_until: float, proofs: Iterable[tuple[float, float]], now: float
+    ) -> Iterator[Ruling]:
+        """Rulings on one queue's messages, from what was told up to `seen_until`.
 
-        Who is behind with reading cannot tell what was delivered before a count from what was delivered after it.
+        `proofs` say that all from before the one time had been read at the other. Who is behind with reading cannot tell
+        what was delivered before a count from what was delivered after it.
         """
         if book.facts and book.facts.kind == "stream":  # reading takes nothing out
             yield from (Ruling(life) for life in list(book.pending.values())[:_RULINGS_MAX])
@@ -72,12 +75,12 @@ class Judge:
             book.gone_at = None
         while book.samples and book.samples[0].received + MARGIN_SECONDS < seen_until:
             sample = book.samples.popleft()
-            if seen_at <= sample.received + _LAG_SECONDS:
+            if _is_comparable(sample.received, proofs):
                 yield from self._counted(book, sample, now)
         while book.counts and book.counts[0].received + MARGIN_SECONDS < seen_until:
             count = book.counts.popleft()
             book.counted_at = count.received
-            if book.unsettled and seen_at <= count.received + _LAG_SECONDS:
+            if book.unsettled and _is_comparable(count.received, proofs):
                 yield from self._unanswered(book, count)
         if book.unacked and book.unsettled:
             yield from self._hanging(book, *book.unacked[-1])
@@ -257,6 +260,12 @@ class Judge:
                 yield Ruling(life, Verdict.DEAD_LETTERED, INFERRED, (fact,), since, count.sent, ends=True)
         else:
             yield from (Ruling(life, settled_at=count.sent, why="none_unacked") for life in done)
+
+
+def _is_comparable(received: float, proofs: Iterable[tuple[float, float]]) -> bool:
+    """Whether all that was traced before a count had been read soon after it."""
+    read_at = next((at for until, at in proofs if until > received + MARGIN_SECONDS), None)
+    return read_at is not None and read_at <= received + _LAG_SECONDS
 
 
 def _all_stand(book: Book, sample: QueueSample, sure: int) -> bool:

@@ -5,8 +5,9 @@ Bounded by what may be unacknowledged at the broker: nothing is acknowledged the
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from ..metrics import Metrics
@@ -106,14 +107,16 @@ class MessageWriter:
             self._findings[:],
         )  # more come while these are written
         inserted_at = self._next_insertion(now)
-        if events:
-            await self._messages.save_events([(*row, inserted_at) for row in events])
-            del self._events[: len(events)]
+        writing: list[Awaitable[None]] = []
         if findings:
-            await self._messages.save_findings(self._broker, findings, inserted_at)
+            writing.append(self._messages.save_findings(self._broker, findings, inserted_at))
         if facts:
-            await self._store.insert("told_events", _FACT_COLUMNS, [(*row, inserted_at) for row in facts])
-        del self._findings[: len(findings)], self._facts[: len(facts)]
+            rows = [(*row, inserted_at) for row in facts]
+            writing.append(self._store.insert("told_events", _FACT_COLUMNS, rows))
+        if events:
+            writing.append(self._messages.save_events([(*row, inserted_at) for row in events]))
+        await asyncio.gather(*writing)  # what is written twice after a failure is one row
+        del self._events[: len(events)], self._findings[: len(findings)], self._facts[: len(facts)]
         if facts:
             self._tell([inserted_at])
         if self._review and (orders := {finding.order_id for finding in findings if finding.order_id}):
