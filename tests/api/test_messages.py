@@ -78,6 +78,15 @@ def test_wrong_questions(get: Get, path: str, status: int, says: str) -> None:
     assert says in answer.json()["detail"]
 
 
+def test_failed_messages_come_in_groups(get: Get) -> None:
+    groups = get("/api/v1/failed-messages").json()["groups"]
+    found = {group["verdict"]: group for group in groups}
+    assert set(found) == {"expired", "stuck_in_queue"}
+    expired = found["expired"]
+    assert (expired["queue"], expired["routing_key"], expired["error_type"]) == ("mes.orders", "order.submitted", None)
+    assert (expired["messages"], expired["orders"], expired["order_ids"]) == (1, 1, ["A-3"])
+
+
 def test_incidents_gather_orders_by_cause(get: Get) -> None:
     incidents = get("/api/v1/incidents", Accept_Language="en").json()["incidents"]
     by_kind = {incident["kind"]: incident for incident in incidents}

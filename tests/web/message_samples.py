@@ -200,6 +200,9 @@ class SampleMessages:
             )
         return tuple(found)
 
+    async def failed_groups_by_error(self, now: datetime) -> tuple[FailedGroup, ...]:
+        return tuple(replace(each, error_type="ValueError") for each in await self.failed_groups(now))
+
     async def messages_of_orders(self, order_ids: Sequence[str]) -> dict[str, list[MessageLife]]:
         return {name: [life for life in self.lives if life.order_id == name] for name in order_ids}
 

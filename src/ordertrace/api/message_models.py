@@ -56,6 +56,27 @@ class MessageList(BaseModel):
     next: str | None
 
 
+class FailedGroup(BaseModel):
+    """Messages with the same verdict, queue, routing key and exception of their reader, in force."""
+
+    broker: str
+    queue: str | None
+    verdict: Verdict
+    routing_key: str | None
+    error_type: str | None = Field(description="The exception that the reader threw at them, where one was seen")
+    messages: int
+    orders: int
+    first_at: datetime
+    last_at: datetime
+    order_ids: list[str] = Field(description="Some of the orders affected")
+
+
+class FailedGroups(BaseModel):
+    """Failed messages in groups, the newest first."""
+
+    groups: list[FailedGroup]
+
+
 class Step(BaseModel):
     """One step of a message's life that was seen."""
 
@@ -207,6 +228,21 @@ class Wording:
             ended_at=None if is_open else attempt.ended_at.astimezone(UTC),
             result=attempt.result,
             reason=attempt.reason or None,
+        )
+
+    def to_group(self, group: message_model.FailedGroup) -> FailedGroup:
+        """A group of failed messages."""
+        return FailedGroup(
+            broker=group.broker,
+            queue=group.queue or None,
+            verdict=group.verdict.value,
+            routing_key=group.routing_key or None,
+            error_type=group.error_type or None,
+            messages=group.messages,
+            orders=group.orders,
+            first_at=group.first_since.astimezone(UTC),
+            last_at=group.last_since.astimezone(UTC),
+            order_ids=list(group.order_ids),
         )
 
     def to_incident(self, view: incident_model.IncidentView) -> Incident:

@@ -13,7 +13,7 @@ from ..model.message import MessageFilter
 from ..orders.resending import NAME_MAX, Resending
 from ..settings import Settings
 from ..store.messages import MessageStore
-from .message_models import MessageDetail, MessageList, Republication, State, Verdict, Wording
+from .message_models import FailedGroups, MessageDetail, MessageList, Republication, State, Verdict, Wording
 from .orders import Moment, Name
 from .problems import problem_responses, refuse_parameters
 from .wording import NO_CONTROL, wording_for
@@ -72,6 +72,17 @@ def build_messages(
             return MessageList(messages=[], next=None)
         page = await messages.find_messages(MessageFilter(**query.model_dump()), say.now)
         return MessageList(messages=[say.to_message(life) for life in page.messages], next=page.next_cursor)
+
+    @router.get(
+        "/failed-messages",
+        responses=problem_responses(400, 503),
+        tags=["messages"],
+        summary="Failed messages by queue, verdict, routing key and exception",
+    )
+    async def list_failed(request: Request, say: wording) -> FailedGroups:
+        refuse_parameters(request)
+        found = await messages.failed_groups_by_error(say.now) if messages else ()
+        return FailedGroups(groups=[say.to_group(group) for group in found])
 
     @router.get(
         "/messages/{id:path}",

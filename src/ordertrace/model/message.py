@@ -195,7 +195,10 @@ class QueueSight:
 
 @dataclass(frozen=True, slots=True)
 class FailedGroup:
-    """Messages with the same verdict in the same queue, in force; those that reached none also by their routing key."""
+    """Messages with the same verdict in the same queue, in force; those that reached none also by their routing key.
+
+    Where asked for, also by routing key in general and by the exception that their reader threw at them.
+    """
 
     broker: str
     queue: str
@@ -206,6 +209,7 @@ class FailedGroup:
     last_since: datetime
     order_ids: tuple[str, ...]
     routing_key: str = ""
+    error_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,14 @@ class MessageStore:
             FailedGroup(r[0], r[1], Verdict(r[2]), r[3], r[4], r[5], r[6], tuple(sorted(r[7])), r[8]) for r in rows
         )
 
+    async def failed_groups_by_error(self, now: datetime) -> tuple[FailedGroup, ...]:
+        """The same, also by routing key and by the exception of their reader, where one was seen."""
+        rows = await self._store.query("failed_groups", {"since": now - _JUDGED})
+        return tuple(
+            FailedGroup(r[0], r[1], Verdict(r[2]), r[3], r[4], r[5], r[6], tuple(sorted(r[7])), r[8], r[9])
+            for r in rows
+        )
+
     async def in_flight(self, broker: str, now: datetime, limit: int) -> list[InFlight]:
         """What a watch goes on with after a restart of ours, earliest first."""
         parameters = {

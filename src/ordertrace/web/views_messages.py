@@ -60,6 +60,7 @@ class GroupLine:
     problem: str
     place: str
     routing_key: str
+    error: str
     count: str
     orders: tuple[tuple[str, str], ...]
     more_orders: int
@@ -230,11 +231,12 @@ def _group_line(group: FailedGroup, viewer: Viewer) -> GroupLine:
     t = viewer.t
     orders = tuple((shorten_id(order_id, 18), order_url(order_id)) for order_id in group.order_ids[:GROUP_ORDERS_SHOWN])
     return GroupLine(
-        key=f"{group.broker} {group.queue} {group.routing_key} {group.verdict}",
+        key=f"{group.broker} {group.queue} {group.routing_key} {group.error_type} {group.verdict}",
         tone="soon" if group.verdict in STUCK else "bad",
         problem=verdict_title(group.verdict, viewer.language),
         place=group.queue or t.gettext("before any queue"),
         routing_key=group.routing_key,
+        error=group.error_type,
         count=number_words(group.messages, viewer.language),
         orders=orders,
         more_orders=max(0, group.orders - len(orders)),

@@ -27,6 +27,7 @@ from ..model.message import (
 from ..orders.resending import NAME_MAX, Resending
 from ..store.messages import MessageStore
 from ..store.store import Row
+from .briefly import Briefly
 from .frame import Frame
 from .reading import keep_name, read_form, read_message_filter, read_name
 from .rendering import SECURITY_HEADERS
@@ -53,6 +54,7 @@ class WatchPages:
         self._messages = messages
         self._sights = sights
         self._resending = resending
+        self._briefly = Briefly()
 
     async def messages(self, request: Request) -> Response:
         viewer, wanted = self._frame.viewer(request), read_message_filter(request)
@@ -61,10 +63,7 @@ class WatchPages:
         groups: Sequence[FailedGroup] = ()
         queues: Sequence[QueueSight] = ()
         if store := self._messages:
-            page, groups, queues = await asyncio.gather(
-                store.find_messages(wanted, viewer.now), store.failed_groups(viewer.now), store.queues(viewer.now)
-            )
-            troubled = [] if wanted.verdict or wanted.state else await _find_troubled(store, groups, wanted, viewer.now)
+            page, troubled, groups, queues = await self._briefly.get(wanted, lambda: _find(store, wanted, viewer.now))
         view = build_messages_view(page, troubled, groups, queues, wanted, watch, viewer)
         return self._frame.page(
             "messages.html", request, viewer, {"view": view}, here="messages", live=REFRESH_WATCH_SECONDS
@@ -111,11 +110,7 @@ class WatchPages:
         gaps: Sequence[WatchGap] = ()
         rows: Sequence[Row] = ()
         if store := self._messages:
-            queues, gaps, rows = await asyncio.gather(
-                store.queues(viewer.now),
-                store.gaps(viewer.now - HOUR),
-                store.queue_courses(viewer.now - HOUR, viewer.now, SPANS),
-            )
+            queues, gaps, rows = await self._briefly.get("queues", lambda: _find_queues(store, viewer.now))
         view = build_queues_view(queues, build_courses(rows), gaps, watch, viewer)
         return self._frame.page(
             "queues.html", request, viewer, {"view": view}, here="queues", live=REFRESH_WATCH_SECONDS
@@ -124,8 +119,25 @@ class WatchPages:
     async def _watch(self, viewer: Viewer) -> WatchView:
         if self._messages is None:
             return build_watch_view(False, (), (), viewer)
-        gaps = await self._messages.gaps(viewer.now - GAPS_SHOWN_FOR)
+        store = self._messages
+        gaps = await self._briefly.get("gaps", lambda: store.gaps(viewer.now - GAPS_SHOWN_FOR))
         return build_watch_view(True, self._sights() if self._sights else (), gaps, viewer)
+
+
+async def _find(
+    store: MessageStore, wanted: MessageFilter, now: datetime
+) -> tuple[MessagePage, list[MessageLife], Sequence[FailedGroup], Sequence[QueueSight]]:
+    page, groups, queues = await asyncio.gather(
+        store.find_messages(wanted, now), store.failed_groups_by_error(now), store.queues(now)
+    )
+    troubled = [] if wanted.verdict or wanted.state else await _find_troubled(store, groups, wanted, now)
+    return page, troubled, groups, queues
+
+
+async def _find_queues(
+    store: MessageStore, now: datetime
+) -> tuple[Sequence[QueueSight], Sequence[WatchGap], Sequence[Row]]:
+    return await asyncio.gather(store.queues(now), store.gaps(now - HOUR), store.queue_courses(now - HOUR, now, SPANS))
 
 
 async def _find_troubled(
