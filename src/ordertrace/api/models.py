@@ -5,7 +5,7 @@ Times are RFC 3339 in UTC, durations seconds; what is not known is null.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -76,7 +76,10 @@ class ErrorDetail(BaseModel):
 
 
 class Event(BaseModel):
-    """One fact about an order, and how it was found to belong to it."""
+    """One fact about an order, and how it was found to belong to it.
+
+    `joined_by` "inferred" marks an operation of a system that sends no telemetry: it follows from what went in and out.
+    """
 
     id: str
     at: datetime
@@ -254,11 +257,14 @@ def to_diagnosis(diagnosis: order_model.Diagnosis, text: str) -> Diagnosis:
     )
 
 
-def to_timeline(timeline: order_model.OrderTimeline, sentence: Sentence) -> OrderTimeline:
-    """Everything about one order."""
+def to_timeline(
+    timeline: order_model.OrderTimeline, sentence: Sentence, inferred: Sequence[order_model.OrderEvent] = ()
+) -> OrderTimeline:
+    """Everything about one order; `inferred` are operations of systems that send nothing, shown among the events."""
+    events = sorted([*timeline.events, *inferred], key=lambda event: (event.at, event.id))
     return OrderTimeline(
         **dict(to_order(timeline.order, sentence)),
-        events=[to_event(event) for event in timeline.events],
+        events=[to_event(event) for event in events],
         messages=[to_message(message) for message in timeline.messages],
         traces=[to_trace(trace) for trace in timeline.traces],
     )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from ..model.order import Diagnosis, Order, OrderFilter
+from ..orders.closed_work import infer_operations
 from ..orders.reader import OrderReader
 from ..settings import Settings
 from ..texts import diagnosis_sentence
@@ -79,7 +80,9 @@ def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
         sentence: Annotated[models.Sentence, Depends(reads)],
     ) -> models.OrderTimeline:
         refuse_parameters(request)
-        return models.to_timeline(await reader.get_timeline(order_id, datetime.now(UTC)), sentence)
+        timeline = await reader.get_timeline(order_id, datetime.now(UTC))
+        inferred = infer_operations(timeline.events, timeline.lives, reader.flow)
+        return models.to_timeline(timeline, sentence, inferred)
 
     @router.get("/flow", responses=problem_responses(400), summary="The expected life of an order")
     async def get_flow(request: Request) -> models.Flow:
