@@ -101,12 +101,16 @@ def sql_array(texts: Sequence[str]) -> str:
 
 
 def _drops(settings: PrivacySettings) -> str:
-    if not settings.drop_keys:
+    """As `drop_pattern` says, by comparing last parts: the engine does so once a distinct name, a pattern once a value."""
+    ends: dict[int, list[str]] = {}
+    for key in settings.drop_keys:
+        ends.setdefault(key.count(".") + 1, []).append(key.lower())
+    if not ends:
         return "0"
-    dropped = f"match(key, {sql_string(drop_pattern(settings))})"
+    dropped = " OR ".join(f"substringIndex(lower(key), '.', -{parts}) IN {sql_array(some)}" for parts, some in ends.items())
     if not settings.keep_keys:
-        return dropped
-    return f"({dropped} AND lower(key) NOT IN {sql_array(tuple(key.lower() for key in settings.keep_keys))})"
+        return f"({dropped})"
+    return f"(({dropped}) AND lower(key) NOT IN {sql_array(tuple(key.lower() for key in settings.keep_keys))})"
 
 
 def _without_cards() -> str:

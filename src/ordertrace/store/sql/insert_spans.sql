@@ -26,22 +26,23 @@ WITH
     ),
     scopes AS (SELECT resource, arrayJoin(scope_spans) AS scope_spans FROM resources),
     spans AS (SELECT resource, scope_spans.scope AS scope, arrayJoin(scope_spans.spans) AS span FROM scopes),
-    -- everything that is said in a span: by itself first, then by its events and links
+    -- all that is said in a span, as one flat list: its name, state and message, its own values, those of its events and
+    -- links, their names
     parts AS
     (
         SELECT
             resource,
             scope,
             span,
-            arrayConcat([span.attributes], span.events.attributes, span.links.attributes) AS lists,
-            arrayMap(list -> CAST(list.key, 'Array(LowCardinality(String))'), lists) AS names,
-            arrayMap(list -> arrayMap(key -> if($drops, 255, $codes), list), names) AS codes,
-            arrayMap(
-                (list, name, other) -> arrayConcat([name, other], arrayMap(raw -> $decoded, list.value)),
-                lists,
-                arrayConcat([span.name], span.events.name, span.links.trace_state),
-                arrayResize([concat(span.trace_state, '\0', span.status.message)], length(lists))
-            ) AS said_parts
+            length(span.attributes) AS size,
+            CAST(arrayConcat(span.attributes.key, arrayFlatten(span.events.attributes.key), arrayFlatten(span.links.attributes.key)), 'Array(LowCardinality(String))') AS names,
+            arrayMap(key -> if($drops, 255, $codes), names) AS codes,
+            arrayConcat(
+                [span.name, concat(span.trace_state, '\0', span.status.message)],
+                arrayMap(raw -> $decoded, arrayConcat(span.attributes.value, arrayFlatten(span.events.attributes.value), arrayFlatten(span.links.attributes.value))),
+                span.events.name,
+                span.links.trace_state
+            ) AS said
         FROM spans
         WHERE length(span.trace_id) = 16 AND span.trace_id != unhex('00000000000000000000000000000000')
             AND length(span.span_id) = 8 AND span.span_id != unhex('0000000000000000')
@@ -53,13 +54,10 @@ WITH
             resource,
             scope,
             span,
+            size,
             names,
             codes,
-            if(
-                arrayMap(value -> $suspects, [arrayStringConcat(arrayMap(said -> arrayStringConcat(said, '\n'), said_parts), '\n')])[1],
-                arrayMap(said -> $scrub_said, said_parts),
-                said_parts
-            ) AS scrubbed_parts
+            if(arrayMap(value -> $suspects, [arrayStringConcat(said, '\n')])[1], $scrub_said, said) AS texts
         FROM parts
     ),
     kept AS
@@ -68,23 +66,31 @@ WITH
             resource,
             scope,
             span,
-            scrubbed_parts[1] AS texts,
+            texts,
             splitByChar('\0', texts[2], 2) AS state_and_message,
-            arraySlice(texts, 3) AS own,
-            codes[1] AS own_codes,
-            arrayFilter((key, code) -> code != 255, names[1], own_codes) AS keys,
+            arraySlice(texts, 3, size) AS own,
+            arraySlice(codes, 1, size) AS own_codes,
+            arrayFilter((key, code) -> code != 255, arraySlice(names, 1, size), own_codes) AS keys,
             arrayFilter((tag, code) -> code != 255, arrayMap(raw -> ascii(raw), span.attributes.value), own_codes) AS tags,
             arrayFilter((text, code) -> code != 255, own, own_codes) AS values,
-            arrayFilter((text, code) -> code NOT IN (0, 255), own, own_codes) AS found,
-            arrayFilter(code -> code NOT IN (0, 255), own_codes) AS found_codes,
+            arrayFilter((text, code) -> code % 255 != 0, own, own_codes) AS found,
+            arrayFilter(code -> code % 255 != 0, own_codes) AS found_codes,
             $order_ids AS order_ids,
             $order_statuses AS order_statuses,
             arrayFirstIndex(id -> id != '', order_ids) AS rule,
+            -- events first, then links: how many attributes each has, and where its first one stands behind the span's own
+            arrayMap(list -> length(list), arrayConcat(span.events.attributes.key, span.links.attributes.key)) AS sizes,
             arrayMap(
-                (name, code, said) -> (said[1], CAST((arrayFilter((key, code) -> code != 255, name, code), arrayFilter((text, code) -> code != 255, arraySlice(said, 3), code)), 'Map(LowCardinality(String), String)')),
-                arraySlice(names, 2),
-                arraySlice(codes, 2),
-                arraySlice(scrubbed_parts, 2)
+                (count, last, title) -> (
+                    title,
+                    CAST((
+                        arrayFilter((key, code) -> code != 255, arraySlice(names, size + last - count + 1, count), arraySlice(codes, size + last - count + 1, count)),
+                        arrayFilter((text, code) -> code != 255, arraySlice(texts, 2 + size + last - count + 1, count), arraySlice(codes, size + last - count + 1, count))
+                    ), 'Map(LowCardinality(String), String)')
+                ),
+                sizes,
+                arrayCumSum(sizes),
+                arraySlice(texts, 3 + length(names))
             ) AS notes
         FROM scrubbed
     )

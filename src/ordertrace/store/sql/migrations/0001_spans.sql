@@ -3,43 +3,43 @@
 -- the times of its spans are, and retention drops whole parts.
 CREATE TABLE otel_traces
 (
-    Timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
-    TraceId String CODEC(ZSTD(1)),
-    SpanId String CODEC(ZSTD(1)),
-    ParentSpanId String CODEC(ZSTD(1)),
-    TraceState String CODEC(ZSTD(1)),
-    SpanName LowCardinality(String) CODEC(ZSTD(1)),
-    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
-    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
-    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    ScopeName LowCardinality(String) CODEC(ZSTD(1)),
-    ScopeVersion LowCardinality(String) CODEC(ZSTD(1)),
-    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    Duration UInt64 CODEC(ZSTD(1)),
-    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
-    StatusMessage String CODEC(ZSTD(1)),
+    Timestamp DateTime64(9) CODEC(Delta(8), Default),
+    TraceId String,
+    SpanId String,
+    ParentSpanId String,
+    TraceState String,
+    SpanName LowCardinality(String),
+    SpanKind LowCardinality(String),
+    ServiceName LowCardinality(String),
+    ResourceAttributes Map(LowCardinality(String), String),
+    ScopeName LowCardinality(String),
+    ScopeVersion LowCardinality(String),
+    SpanAttributes Map(LowCardinality(String), String),
+    Duration UInt64,
+    StatusCode LowCardinality(String),
+    StatusMessage String,
     Events Nested
     (
         Timestamp DateTime64(9),
         Name LowCardinality(String),
         Attributes Map(LowCardinality(String), String)
-    ) CODEC(ZSTD(1)),
+    ),
     Links Nested
     (
         TraceId String,
         SpanId String,
         TraceState String,
         Attributes Map(LowCardinality(String), String)
-    ) CODEC(ZSTD(1)),
+    ),
     -- types of the attribute values that are not strings, by key: int, bool, double, bytes, array, map
-    SpanAttributeTypes Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
-    OrderId String CODEC(ZSTD(1)),
+    SpanAttributeTypes Map(LowCardinality(String), LowCardinality(String)),
+    OrderId String,
     -- the rule that found the order id: 'attribute' or 'pattern'; empty where there is none
-    OrderIdBy LowCardinality(String) CODEC(ZSTD(1)),
-    OrderStatus LowCardinality(String) CODEC(ZSTD(1)),
-    MessageId String CODEC(ZSTD(1)),
+    OrderIdBy LowCardinality(String),
+    OrderStatus LowCardinality(String),
+    MessageId String,
     -- when its group was closed; the same for all spans of a group and different for any two groups
-    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1)),
+    inserted_at DateTime64(3) CODEC(DoubleDelta, Default),
     INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX order_id OrderId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX message_id MessageId TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -51,5 +51,7 @@ ORDER BY (toStartOfFiveMinutes(Timestamp), TraceId, Timestamp)
 TTL toDateTime(inserted_at) + toIntervalSecond(2592000)
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1,
     non_replicated_deduplication_window = 10000,
+    -- a new part is one quickly written file; merged ones have a file a column, packed more tightly (engine.xml)
+    min_bytes_for_wide_part = 150000000,
     -- ten parts become one rather than five: rewriting spans under load costs more than looking into a few parts more
     merge_selector_base = 10;
