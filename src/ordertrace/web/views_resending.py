@@ -21,6 +21,13 @@ _RESULTS = {
 }
 
 
+_REASONS = {
+    "no rights": N_("its user may not publish there"),
+    "the queue is full or does not take it": N_("the queue is full or does not take it"),
+    "there is no such exchange": N_("there is no such exchange"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
     """One attempt: when, who, to where, and how it ended."""
@@ -56,6 +63,7 @@ def _stands_against(attempt: Republication, life: MessageLife) -> bool:
 
 
 def _line(attempt: Republication, viewer: Viewer) -> AttemptLine:
-    text = viewer.t.gettext(_RESULTS.get(attempt.result, attempt.result), reason=attempt.reason)
+    reason = viewer.t.gettext(_REASONS[attempt.reason]) if attempt.reason in _REASONS else attempt.reason
+    text = viewer.t.gettext(_RESULTS.get(attempt.result, attempt.result), reason=reason)
     tone = {"published": "good", "claimed": "calm", "seen": "calm"}.get(attempt.result, "bad")
     return AttemptLine(viewer.clock(attempt.began_at), viewer.exact(attempt.began_at), attempt.by, text, tone)
