@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -38,6 +39,7 @@ from .writer import MessageWriter
 
 _log = structlog.get_logger(__name__)
 _TICK_SECONDS = 0.2
+_AGAIN_SECONDS = 0.2  # between two counts at least
 _FIRST_RETRY_SECONDS = 0.25
 _RETRY_SOON_SECONDS, _SOON_SECONDS = 1.0, 60.0
 _SAMPLES_EVERY_SECONDS = 5.0
@@ -94,6 +96,7 @@ class BrokerWatch:
         self._sampled_at = time.monotonic()
         self._sampled: dict[str, tuple[int, int]] = {}
         self._sessions = 0
+        self._missing = asyncio.Event()
 
     # Lifecycle
 
@@ -167,6 +170,7 @@ class BrokerWatch:
         self._lag = max(0.0, now - sent)
         self._metrics.tap_lag.labels(self._settings.name).set(self._lag)
         self._horizon.take_beat(sent, now)
+        self._tick(now)  # counts may be compared now with what was read
 
     def _take_drop(self) -> None:
         """The tap overflowed: what was dropped was the oldest."""
@@ -231,10 +235,13 @@ class BrokerWatch:
 
     async def _count_queues(self) -> None:
         """Counts at the usual pace, and quicker where something seems to be missing and is to be counted once more."""
+        poll = self._settings.poll.total_seconds()
         while True:
+            self._missing.clear()
             await self._sources.count_queues()
-            missing = any(book.suspects for book in self.detector.books.values())
-            await asyncio.sleep(self._settings.poll.total_seconds() / (2 if missing else 1))
+            await asyncio.sleep(min(_AGAIN_SECONDS, poll))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._missing.wait(), poll - min(_AGAIN_SECONDS, poll))
 
     async def _every(self, seconds: float, work: object) -> None:
         assert callable(work)
@@ -255,7 +262,12 @@ class BrokerWatch:
         """Ticks, also while there is no connection and while something is being written."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            self._writer.take_findings(self.detector.tick(time.time()))
+            self._tick(time.time())
+
+    def _tick(self, now: float) -> None:
+        self._writer.take_findings(self.detector.tick(now))
+        if any(book.suspects for book in self.detector.books.values()):
+            self._missing.set()
 
     async def _keep(self) -> None:
         """Writes again and again; what cannot be written stays and is not acknowledged."""
