@@ -118,7 +118,13 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         )
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(
-            HttpListener(application, listen.web, listen.connections_max, Certificates.of(listen, ask_clients=False))
+            HttpListener(
+                application,
+                listen.web,
+                listen.connections_max,
+                Certificates.of(listen, ask_clients=False),
+                metrics.limits_hit.labels("connections").inc,
+            )
         )
         scheme = "https" if listen.tls_certificate else "http"
         yield Server(f"{scheme}://{web.address}", grpc.address, http.address, intake, reader, sweeper, brokers)

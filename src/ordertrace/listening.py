@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -42,12 +42,19 @@ class HttpListener:
     """Serves an ASGI application on one address while entered; `port` is the real one where 0 was asked for."""
 
     def __init__(
-        self, application: Any, address: str, connections_max: int, certificates: Certificates | None = None
+        self,
+        application: Any,
+        address: str,
+        connections_max: int,
+        certificates: Certificates | None = None,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
+        """`refused` is told of each request that came over more connections than are allowed."""
         self._host, self.port = split_address(address)
         context = certificates.context() if certificates else None
+        self._application, self._connections_max, self._refused = application, connections_max, refused
         self._config = uvicorn.Config(
-            application,
+            self._limited,
             interface="asgi3",
             loop="none",
             http="httptools",
@@ -56,7 +63,6 @@ class HttpListener:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=connections_max,
             timeout_graceful_shutdown=5,
             ssl_context_factory=(lambda *_: context) if context else None,
         )
@@ -81,6 +87,17 @@ class HttpListener:
         self._server.should_exit = True
         if self._task:
             await self._task
+
+    async def _limited(self, scope: Any, receive: Any, send: Any) -> None:
+        if len(self._server.server_state.connections) <= self._connections_max:
+            await self._application(scope, receive, send)
+            return
+        self._refused()
+        text = b"there are too many connections; come again later\n"
+        headers = [(b"retry-after", b"1"), (b"connection", b"close"), (b"content-type", b"text/plain")]
+        headers.append((b"content-length", str(len(text)).encode()))
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
 
     def _bind(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -283,6 +283,7 @@ class JournalSettings(Section):
     group_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)
     group_age_max: Duration = timedelta(milliseconds=800)
     queued_bytes_max: int = Field(192 * 1024 * 1024, ge=1024 * 1024)
+    free_bytes_min: int = Field(256 * 1024 * 1024, ge=0)
     repeats_age: Duration = timedelta(minutes=10)
     repeats_requests_max: int = Field(200_000, ge=100)
 

@@ -19,6 +19,7 @@ from .imports import import_recordings
 from .orders import order, orders
 from .serve import serve
 from .shared import SettingsError
+from .store import store
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -29,7 +30,7 @@ def cli() -> None:
     """Where is an order, why is it stuck, what was lost, who is next."""
 
 
-for command in (serve, demo, orders, order, import_recordings, config, doctor):
+for command in (serve, demo, orders, order, import_recordings, config, doctor, store):
     cli.add_command(command)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,7 +52,8 @@ class _Writer(Protocol):
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
 _GROUPS_JOINED_MAX = 16  # at once
-_DRAIN_SECONDS = 30.0
+_DRAIN_SECONDS, _DRAIN_TROUBLED_SECONDS = 30.0, 3.0
+_GUARD_SECONDS = 0.5
 _CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may ring before its time
 
 _log = structlog.get_logger(__name__)
@@ -125,6 +126,7 @@ class Intake:
             place, ring.derive(b"repeats"), self._bounds.repeats_age, self._bounds.repeats_requests_max
         )
         left = self._journal.prepare()
+        self._places = (place, directory) if directory.is_dir() else (place,)
         await asyncio.to_thread(self._recall, left)
         for path in left:
             self._closed.put_nowait(path)
@@ -134,19 +136,23 @@ class Intake:
         self._lanes[Kind.SPANS].writer = SpanWriter(client, self._settings, self._metrics)
         self._lanes[Kind.LOGS].writer = LogWriter(client, self._settings, self._metrics)
         self._lanes[Kind.ZIPKIN].writer = ZipkinWriter(client, self._settings, self._metrics)
-        self._tasks = [
-            asyncio.create_task(self._journaling(), name="journal"),
-            asyncio.create_task(self._storing(), name="store groups"),
-            asyncio.create_task(self._joining(), name="join orders"),
-        ]
         self._problems.clear()
+        self._tasks = [
+            asyncio.create_task(self._running(work(), name), name=name)
+            for name, work in (
+                ("journaling", self._journaling),
+                ("storing", self._storing),
+                ("joining", self._joining),
+                ("guarding", self._guarding),
+            )
+        ]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
+            async with asyncio.timeout(_DRAIN_TROUBLED_SECONDS if self._problems else _DRAIN_SECONDS):
                 drained = self.flush()
                 self._stopping = True
                 await drained
@@ -207,6 +213,9 @@ class Intake:
         """Returns once the request is in the journal: true for the first time, false where it was there before."""
         if self._stopping or self._lanes[kind].writer is None:
             raise Unavailable("the server is stopping; send again")
+        if full := self._problems.get("disk"):
+            self._metrics.limits_hit.labels("free_bytes").inc()
+            raise Unavailable(full)
         digest = self._repeats.digest(kind, checked.request)
         if digest in self._repeats or digest in self._in_flight:
             self._metrics.requests_repeated.inc()
@@ -232,18 +241,63 @@ class Intake:
     def _answer(self, batch: list[_Waiting], error: OrdertraceError | None) -> None:
         """Answers what waits for these requests; those that are not in the journal are forgotten."""
         for waiting in batch:
-            del self._in_flight[waiting.digest]
+            self._in_flight.pop(waiting.digest, None)
             if error is None:
                 self._repeats.add(waiting.digest)
-                waiting.answer.set_result(None)
             else:
                 self._count_queued(-len(waiting.checked.request))
+            if waiting.answer.done():
+                continue
+            if error is None:
+                waiting.answer.set_result(None)
+            else:
                 waiting.answer.set_exception(Unavailable(str(error)))
                 waiting.answer.exception()  # the sender may have left: then nobody asks
 
     def _count_queued(self, size: int) -> None:
         self._queued_bytes += size
         self._metrics.queued_bytes.set(self._queued_bytes)
+
+    async def _running(self, work: Coroutine[None, None, None], name: str) -> None:
+        """A task that ends by a fault of ours takes nothing more, and says so, instead of letting senders wait for ever."""
+        try:
+            await work
+        except Exception as error:
+            self._problems[name] = (
+                f"{name} has stopped ({type(error).__name__}); start ordertrace again, nothing is lost"
+            )
+            self._stopping = True
+            _log.critical("a part of the intake has stopped", part=name, exc_info=error)
+            for answer in self._in_flight.values():
+                answer.set_exception(Unavailable(self._problems[name]))
+                answer.exception()
+            self._in_flight.clear()
+
+    async def _guarding(self) -> None:
+        """Refuses requests while the disk is about to be full, and tries a journal that could not be written again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if too_little := await loop.run_in_executor(
+                    self._journal_thread, self._too_little_left, self._bounds.free_bytes_min
+                ):
+                    self._problems["disk"] = too_little
+                else:
+                    self._problems.pop("disk", None)
+                if "journal" in self._problems:
+                    await loop.run_in_executor(self._journal_thread, self._journal.probe)
+                    self._problems.pop("journal", None)
+            except (OrdertraceError, OSError) as error:
+                self._problems["journal"] = str(error)
+            await asyncio.sleep(_GUARD_SECONDS)
+
+    def _too_little_left(self, wanted: int) -> str:
+        """What is wrong with the disks of journal and store; empty where they have so many bytes left. Raises OSError."""
+        for place in self._places:
+            found = os.statvfs(place)
+            if (free := found.f_bavail * found.f_frsize) < wanted:
+                return f"the disk of {place} has {free} bytes left, journal.free_bytes_min asks for {wanted}"
+        return ""
 
     # Journal
 
@@ -370,7 +424,7 @@ class Intake:
         while True:
             try:
                 await call(*arguments)
-            except OrdertraceError as error:
+            except (OrdertraceError, OSError) as error:
                 self._problems[part] = str(error)
                 _log.error("cannot go on, trying again", part=part, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
@@ -383,6 +437,9 @@ class Intake:
         """Writes a whole group, or in parts once the store has refused it; in the store's thread."""
         writer = self._lanes[segment.kind].writer
         assert writer is not None
+        # the engine does not notice every write that a full disk cuts short, so it is not let come near one
+        if too_little := self._too_little_left(self._bounds.free_bytes_min // 2):
+            raise Unavailable(too_little)
         if segment.requests == 0:
             os.close(segment.file)
             return

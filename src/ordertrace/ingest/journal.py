@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import Invalid, Unavailable
+from ..errors import Invalid, OrdertraceError, Unavailable
 from ..privacy.keys import KeyRing, sync_directory
 from ..store.span_writer import Group
 from .kinds import Kind
 from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_file
 
 _SUFFIX = ".segment"
-_SET_ASIDE_MAX = 1000
+_SET_ASIDE_MAX, _SET_ASIDE_BYTES_MAX = 1000, 512 * 1024 * 1024
+_PROBE_BYTES = 64 * 1024
 _WRITE_PIECES_MAX = 512  # below IOV_MAX
 
 
@@ -52,12 +53,14 @@ class Segment:
 
 @dataclass(slots=True)
 class _Open:
-    """A segment that is being written: its seal, its descriptor, and its length without what was not acknowledged."""
+    """A segment that is being written: its seal, its descriptor, and the lengths, on disk and in memory, of what was
+    acknowledged."""
 
     segment: Segment
     seal: Seal
     disk: int
     length: int
+    file_length: int = 0
 
 
 class Journal:
@@ -90,14 +93,12 @@ class Journal:
         """
         try:
             opened = self._open.get(kind) or self._create(kind)
+            _write_file(opened.segment, requests)
             _write_records(opened, requests)
         except OSError as error:
             self._undo(kind)
             raise Unavailable(f"the journal cannot be written: {error.strerror}") from None
         segment = opened.segment
-        for start in range(0, len(requests), _WRITE_PIECES_MAX // 2):
-            some = requests[start : start + _WRITE_PIECES_MAX // 2]
-            _write_all(segment.file, [piece for request in some for piece in to_file(kind, request)])
         segment.requests += len(requests)
         segment.count += count
         segment.size += sum(map(len, requests))
@@ -140,6 +141,20 @@ class Journal:
             raise Unavailable(f"the journal cannot be read: {error.strerror}") from None
         return segment, len(damaged)
 
+    def probe(self) -> None:
+        """Tries whether the disk takes anything. Raises Unavailable."""
+        path = self._directory / "probe"
+        try:
+            with path.open("wb") as file:
+                file.write(bytes(_PROBE_BYTES))
+                file.flush()
+                os.fdatasync(file.fileno())
+        except OSError as error:
+            raise Unavailable(f"the journal cannot be written: {error.strerror}") from None
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
     def requests_of(self, segment: Path) -> list[bytes]:
         """The requests that lie undamaged in a segment's file. Raises as `read` does."""
         try:
@@ -161,7 +176,7 @@ class Journal:
         return segment.path.with_suffix(".split").exists()
 
     def set_aside(self, name: str, request: bytes) -> None:
-        """Keeps a request that the store refuses, sealed; the oldest ones make room beyond a thousand."""
+        """Keeps a request that the store refuses, sealed; the oldest ones make room."""
         seal = Seal(self._ring, build_head(self._ring))
         self._set_aside(name, seal.head + seal.seal(0, request))
 
@@ -190,11 +205,17 @@ class Journal:
         if opened := self._open.get(kind):
             with contextlib.suppress(OSError):  # a torn record at the end is never read
                 os.ftruncate(opened.disk, opened.length)
+            os.ftruncate(opened.segment.file, opened.file_length)
+            os.lseek(opened.segment.file, opened.file_length, os.SEEK_SET)
 
     def _set_aside(self, name: str, content: bytes) -> None:
         folder = self._directory / "set-aside"
-        for oldest in sorted(folder.iterdir())[: -_SET_ASIDE_MAX + 1]:
-            oldest.unlink(missing_ok=True)
+        kept = sorted((path.name, path.stat().st_size) for path in folder.iterdir())
+        size = len(content) + sum(size for _, size in kept)
+        while kept and (len(kept) >= _SET_ASIDE_MAX or size > _SET_ASIDE_BYTES_MAX):
+            oldest, length = kept.pop(0)
+            (folder / oldest).unlink(missing_ok=True)
+            size -= length
         (folder / name).write_bytes(content)
 
 
@@ -214,6 +235,13 @@ def _write_records(opened: _Open, requests: Sequence[bytes]) -> None:
         _write_all(opened.disk, records[start : start + _WRITE_PIECES_MAX])
     os.fdatasync(opened.disk)
     opened.length += sum(map(len, records))
+    opened.file_length = os.lseek(opened.segment.file, 0, os.SEEK_CUR)
+
+
+def _write_file(segment: Segment, requests: Sequence[bytes]) -> None:
+    for start in range(0, len(requests), _WRITE_PIECES_MAX // 2):
+        some = requests[start : start + _WRITE_PIECES_MAX // 2]
+        _write_all(segment.file, [piece for request in some for piece in to_file(segment.kind, request)])
 
 
 def _write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
@@ -223,3 +251,35 @@ def _write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
         rest = memoryview(b"".join(pieces))[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A request that the store refused, or a part of the journal that was damaged."""
+
+    name: str
+    kind: str
+    at: datetime
+    size: int
+    readable: bool
+
+
+def find_set_aside(directory: Path, ring: KeyRing) -> list[SetAside]:
+    """All that is set aside in a journal's directory, oldest first. Raises Unavailable."""
+    folder = directory / "set-aside"
+    try:
+        return [_look_at(path, ring) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+    except OSError as error:
+        raise Unavailable(f"cannot read {folder}: {error.strerror}") from None
+
+
+def _look_at(path: Path, ring: KeyRing) -> SetAside:
+    content = path.read_bytes()
+    try:
+        readable = any(record.request is not None for record in read_records(content, ring))
+    except OrdertraceError:
+        readable = False
+    parts = path.name.split("-")
+    known = len(parts) > 1 and parts[1] in set(Kind) and parts[0].isdigit()
+    seconds = int(parts[0]) / 1000 if known else path.stat().st_mtime
+    return SetAside(path.name, parts[1] if known else "", datetime.fromtimestamp(seconds, UTC), len(content), readable)

@@ -39,10 +39,12 @@ class _Unpacking(Protocol):
 
 
 class BodyReader:
-    """Reads bodies of at most `bytes_max`, packed or not."""
+    """Reads bodies of at most `bytes_max`, packed or not, and holds no more than `held_bytes_max` of unfinished ones."""
 
-    def __init__(self, bytes_max: int, metrics: Metrics) -> None:
+    def __init__(self, bytes_max: int, held_bytes_max: int, metrics: Metrics) -> None:
         self._bytes_max = bytes_max
+        self._held_bytes_max = held_bytes_max
+        self._held_bytes = 0
         self._metrics = metrics
 
     async def read(self, headers: Mapping[bytes, str], receive: Receive) -> bytes:
@@ -50,30 +52,47 @@ class BodyReader:
         encoding = headers.get(b"content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", "gzip", "zstd"):
             raise WrongType(f"content encoding {encoding[:80]!r}: send gzip, zstd or none")
-        body = await self._read(headers, receive)
+        body = await self._read_held(headers, receive)
         if encoding in ("gzip", "zstd"):
             return self._unpacked(body, encoding)
         return body
 
-    async def _read(self, headers: Mapping[bytes, str], receive: Receive) -> bytes:
+    async def _read_held(self, headers: Mapping[bytes, str], receive: Receive) -> bytes:
+        pieces: list[bytes] = []
+        try:
+            return await self._read(headers, receive, pieces)
+        finally:
+            self._held_bytes -= sum(map(len, pieces))
+
+    async def _read(self, headers: Mapping[bytes, str], receive: Receive, pieces: list[bytes]) -> bytes:
         """As long as it is within bounds; a larger one is not kept."""
         announced = headers.get(b"content-length", "0")
         if announced.isdigit() and int(announced) > self._bytes_max:
-            await _discard(receive)
+            await _discard(receive, True)
             raise self._too_large(f"the body has {announced} bytes")
-        pieces, size, more = [], 0, True
+        size, more = 0, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Invalid("the sender left before the end of the body")
-            piece = message.get("body", b"")
+            piece, more = message.get("body", b""), message.get("more_body", False)
             size += len(piece)
-            if size > self._bytes_max:
-                await _discard(receive)
-                raise self._too_large(f"the body has more than {self._bytes_max} bytes")
+            failure = self._beyond(size, len(piece))
+            if failure:
+                await _discard(receive, more)
+                raise failure
+            self._held_bytes += len(piece)
             pieces.append(piece)
-            more = message.get("more_body", False)
         return b"".join(pieces)
+
+    def _beyond(self, size: int, more: int) -> OrdertraceError | None:
+        """What is wrong with a body of this size so far, whose last piece is not held yet."""
+        if size > self._bytes_max:
+            return self._too_large(f"the body has more than {self._bytes_max} bytes")
+        if self._held_bytes + more > self._held_bytes_max:
+            self._metrics.limits_hit.labels("held_bytes").inc()
+            return Overloaded(f"{self._held_bytes} bytes of other requests are being read; send again later")
+        return None
 
     def _unpacked(self, body: bytes, encoding: str) -> bytes:
         """The content of a packed body; stops at the bound, whatever the body would become."""
@@ -119,11 +138,10 @@ def _unpacking(encoding: str) -> _Unpacking:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG_MAX})
 
 
-async def _discard(receive: Receive) -> None:
+async def _discard(receive: Receive, more: bool) -> None:
     """Lets the rest of a body pass, within bounds: a sender that is cut off never reads the answer."""
     passed = 0
-    while passed < _DISCARDED_BYTES_MAX:
+    while more and passed < _DISCARDED_BYTES_MAX:
         message = await receive()
         passed += len(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return
+        more = message["type"] != "http.disconnect" and message.get("more_body", False)

@@ -38,10 +38,14 @@ class OtlpHttpReceiver:
     def __init__(self, intake: Intake, settings: Settings, metrics: Metrics) -> None:
         self._intake = intake
         self._metrics = metrics
-        self._bodies = BodyReader(settings.listen.request_bytes_max, metrics)
+        self._bodies = BodyReader(settings.listen.request_bytes_max, settings.journal.queued_bytes_max, metrics)
         listen = settings.listen
         self._listener = HttpListener(
-            self._application, listen.otlp_http, listen.connections_max, Certificates.of(listen)
+            self._application,
+            listen.otlp_http,
+            listen.connections_max,
+            Certificates.of(listen),
+            metrics.limits_hit.labels("connections").inc,
         )
 
     @property

@@ -28,9 +28,15 @@ class ZipkinReceiver:
     def __init__(self, intake: Intake, settings: Settings, metrics: Metrics) -> None:
         self._intake = intake
         self._metrics = metrics
-        self._bodies = BodyReader(settings.listen.request_bytes_max, metrics)
+        self._bodies = BodyReader(settings.listen.request_bytes_max, settings.journal.queued_bytes_max, metrics)
         listen = settings.listen
-        self._listener = HttpListener(self._application, listen.zipkin, listen.connections_max, Certificates.of(listen))
+        self._listener = HttpListener(
+            self._application,
+            listen.zipkin,
+            listen.connections_max,
+            Certificates.of(listen),
+            metrics.limits_hit.labels("connections").inc,
+        )
 
     @property
     def address(self) -> str:
