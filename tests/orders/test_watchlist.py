@@ -13,7 +13,7 @@ NS = 1_000_000_000
 def glance(status: str = "SUBMITTED", at: int = 100) -> OrderGlance:
     return OrderGlance(
         order_id="A-1", status=status, rank=default_flow().rank(status), since_ns=at * NS, started_ns=90 * NS,
-        seen_ns=at * NS, inserted_ms=at * 1000, views={}, error_ns=0,
+        seen_ns=at * NS, inserted_ms=at * 1000, apart=False, error_ns=0,
     )  # fmt: skip
 
 

@@ -137,7 +137,17 @@ async def test_a_group_worked_twice_says_nothing_twice(store: Store) -> None:
         await joiner.join([group])
     assert len(await events_of(store, "A-1")) == 2
     (glance,) = await OrderStore(store, FLOW).changed([group])
-    assert (glance.status, glance.rank, glance.views) == ("SUBMITTED", 2, {"shop": 2})
+    assert (glance.status, glance.rank, glance.apart) == ("SUBMITTED", 2, False)
+
+
+async def test_systems_that_follow_statuses_and_hold_different_ones_are_apart(store: Store) -> None:
+    other = NAMED | {"SpanId": "s2", "TraceId": "t2", "ServiceName": "crm", "OrderStatus": "MANUFACTURING_APPROVED"}
+    group = await insert(store, 1, NAMED, other)
+    await Joiner(store, FLOW).join([group])
+    orders = OrderStore(store, FLOW)
+    (glance,) = await orders.changed([group])
+    assert (glance.status, glance.apart) == ("MANUFACTURING_APPROVED", True)
+    assert await orders.unfinished(10) == [glance]
 
 
 async def test_unknown_order_in_a_url_is_not_an_order(store: Store) -> None:

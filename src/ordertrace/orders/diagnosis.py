@@ -12,7 +12,9 @@ from .stuck import Deadline, Mismatch
 from .timeline import end_of, is_failure
 
 _EVIDENCE_MAX = 6
-_REQUEST = re.compile(r"(?:http )?(?:get|head|post|put|patch|options)(?: |$)|(?:http )?delete(?: /| http|$)|http$", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"(?:http )?(?:get|head|post|put|patch|options)(?: |$)|(?:http )?delete(?: /| http|$)|http$", re.IGNORECASE
+)
 
 
 def unresolved_errors(events: Sequence[OrderEvent], flow: Flow) -> tuple[OrderEvent, ...]:

@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _GAUGES_EVERY_SECONDS = 5.0
 _GROUPS_A_QUERY = 8
 _ORDERS_A_QUERY = 200
+_ORDERS_AT_ONCE = 500
 _TROUBLE = (OrderState.STUCK, OrderState.FAILED)
 
 
@@ -106,8 +107,10 @@ class Sweeper:
         while groups := self._told[:_GROUPS_A_QUERY]:
             for service, lag_ms in await self._store.query("service_lags", {"groups": groups, "late_max": late_max}):
                 self._clock.hear(self._flow.system_of_service.get(service, service), now, lag_ms / 1000)
-            for glance in await self._orders.changed(groups):
+            for place, glance in enumerate(await self._orders.changed(groups), 1):
                 self._watch(glance)
+                if place % _ORDERS_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # others have their turn
             del self._told[: len(groups)]
         await self._clear([order_id for order_id in self._findings if order_id not in self._watchlist], now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model.flow import Flow
@@ -49,7 +49,6 @@ class Watchlist:
         self._flow_ns = int(flow.deadline.total_seconds() * _NS)
         self._error_ns = int(flow.error_grace.total_seconds() * _NS)
         self._mismatch_ns = int(flow.mismatch_grace.total_seconds() * _NS) + 1
-        self._followers = {system.name for system in flow.systems if system.follows and not system.closed}
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -125,12 +124,9 @@ class Watchlist:
             # the error's own length is not known here: look again a little later if it was too early
             grace = glance.error_ns + self._error_ns
             reviews += [grace, grace + _NS, grace + 10 * _NS, glance.seen_ns + self._error_ns]
-        if len(glance.views) > 1 and self._disagree(glance.views):
+        if glance.apart:
             reviews += [glance.since_ns + self._mismatch_ns, glance.seen_ns + self._mismatch_ns]
         arrived_ns = glance.inserted_ms * 1_000_000
         if arrived_ns - glance.seen_ns > self._lag_max_ns:
             reviews = [max(review, arrived_ns + self._settle_ns) for review in reviews]
         return tuple(sorted(reviews)) if len(reviews) > 1 else (reviews[0],)
-
-    def _disagree(self, views: Mapping[str, int]) -> bool:
-        return len({rank for system, rank in views.items() if system in self._followers}) > 1

@@ -107,7 +107,9 @@ def _drops(settings: PrivacySettings) -> str:
         ends.setdefault(key.count(".") + 1, []).append(key.lower())
     if not ends:
         return "0"
-    dropped = " OR ".join(f"substringIndex(lower(key), '.', -{parts}) IN {sql_array(some)}" for parts, some in ends.items())
+    dropped = " OR ".join(
+        f"substringIndex(lower(key), '.', -{parts}) IN {sql_array(some)}" for parts, some in ends.items()
+    )
     if not settings.keep_keys:
         return f"({dropped})"
     return f"(({dropped}) AND lower(key) NOT IN {sql_array(tuple(key.lower() for key in settings.keep_keys))})"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ..errors import Invalid
 from ..model.flow import Flow
@@ -27,9 +28,11 @@ _NEVER_NS = 2**62
 _TROUBLE = frozenset({OrderState.STUCK.value, OrderState.FAILED.value})
 
 
-@dataclass(frozen=True, slots=True)
-class OrderGlance:
-    """What is known of an order without reading its events; times in ns (insertion in ms) since 1970."""
+class OrderGlance(NamedTuple):
+    """What is known of an order without reading its events; times in ns (insertion in ms) since 1970.
+
+    A tuple as the store gives it, since very many pass: `apart` is whether systems that follow statuses disagree.
+    """
 
     order_id: str
     started_ns: int
@@ -38,7 +41,7 @@ class OrderGlance:
     rank: int
     since_ns: int
     status: str
-    views: Mapping[str, int]
+    apart: bool
     error_ns: int
 
 
@@ -58,6 +61,7 @@ class OrderStore:
     def __init__(self, store: Store, flow: Flow) -> None:
         self._store = store
         self._flow = flow
+        self._followers = [system.name for system in flow.systems if system.follows and not system.closed]
 
     async def find_ids(self, query: OrderFilter, now: datetime) -> tuple[list[str], str | None]:
         """One page of order ids and the cursor of the next one. Raises Invalid for a cursor that is not ours."""
@@ -120,12 +124,13 @@ class OrderStore:
 
     async def changed(self, groups: Sequence[datetime]) -> list[OrderGlance]:
         """Orders about which the groups with these times of insertion said something."""
-        return [_glance(row) for row in await self._store.query("changed_orders", {"groups": list(groups)})]
+        rows = await self._store.query("changed_orders", {"groups": list(groups), "followers": self._followers})
+        return list(map(OrderGlance._make, rows))
 
     async def unfinished(self, limit: int) -> list[OrderGlance]:
         """Orders that have not ended."""
-        parameters = {"closed_rank": len(self._flow.steps) + 1, "limit": limit}
-        return [_glance(row) for row in await self._store.query("unfinished_orders", parameters)]
+        parameters = {"closed_rank": len(self._flow.steps) + 1, "followers": self._followers, "limit": limit}
+        return list(map(OrderGlance._make, await self._store.query("unfinished_orders", parameters)))
 
     async def findings(self) -> dict[str, Finding]:
         """What is held against orders now, by order id."""
@@ -214,11 +219,6 @@ def _event(row: Row) -> OrderEvent:
         joined_by=JoinedBy(row[21]),
         confidence=round(row[22], 3),
     )
-
-
-def _glance(row: Row) -> OrderGlance:
-    order_id, started_ns, seen_ns, inserted_ms, (rank, minus_since, status), views, error_ns = row
-    return OrderGlance(order_id, started_ns, seen_ns, inserted_ms, rank, -minus_since, status, views, error_ns)
 
 
 def _finding(row: Row) -> Finding:

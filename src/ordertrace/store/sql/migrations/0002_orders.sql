@@ -2,32 +2,32 @@
 -- A fact told twice is one row: the sort key holds the event's own id.
 CREATE TABLE order_events
 (
-    order_id String CODEC(ZSTD(1)),
-    at DateTime64(9) CODEC(Delta(8), ZSTD(1)),
-    event_id String CODEC(ZSTD(1)),
-    system LowCardinality(String) CODEC(ZSTD(1)),
-    kind LowCardinality(String) CODEC(ZSTD(1)),
-    span_kind LowCardinality(String) CODEC(ZSTD(1)),
-    name LowCardinality(String) CODEC(ZSTD(1)),
-    status LowCardinality(String) CODEC(ZSTD(1)),
+    order_id String,
+    at DateTime64(9) CODEC(Delta(8), Default),
+    event_id String,
+    system LowCardinality(String),
+    kind LowCardinality(String),
+    span_kind LowCardinality(String),
+    name LowCardinality(String),
+    status LowCardinality(String),
     -- the status's place in the flow; 0 where there is no status, or none that the flow knows
-    rank UInt16 CODEC(ZSTD(1)),
-    duration_ns UInt64 CODEC(ZSTD(1)),
-    response_code LowCardinality(String) CODEC(ZSTD(1)),
-    trace_id String CODEC(ZSTD(1)),
-    span_id String CODEC(ZSTD(1)),
-    parent_span_id String CODEC(ZSTD(1)),
-    message_id String CODEC(ZSTD(1)),
-    destination LowCardinality(String) CODEC(ZSTD(1)),
-    queue LowCardinality(String) CODEC(ZSTD(1)),
-    peer LowCardinality(String) CODEC(ZSTD(1)),
-    error_type LowCardinality(String) CODEC(ZSTD(1)),
-    error_message String CODEC(ZSTD(1)),
-    error_stack String CODEC(ZSTD(3)),
-    error_code LowCardinality(String) CODEC(ZSTD(1)),
-    joined_by LowCardinality(String) CODEC(ZSTD(1)),
-    confidence Float32 CODEC(ZSTD(1)),
-    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1)),
+    rank UInt16,
+    duration_ns UInt64,
+    response_code LowCardinality(String),
+    trace_id String,
+    span_id String,
+    parent_span_id String,
+    message_id String,
+    destination LowCardinality(String),
+    queue LowCardinality(String),
+    peer LowCardinality(String),
+    error_type LowCardinality(String),
+    error_message String,
+    error_stack String,
+    error_code LowCardinality(String),
+    joined_by LowCardinality(String),
+    confidence Float32,
+    inserted_at DateTime64(3) CODEC(DoubleDelta, Default),
     INDEX inserted inserted_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(inserted_at)
@@ -52,10 +52,10 @@ CREATE MATERIALIZED VIEW told_to_waiting_events TO waiting_events AS SELECT * FR
 -- Which order a trace works for. A trace may serve several. Looked up by many single traces: small granules.
 CREATE TABLE trace_orders
 (
-    trace_id String CODEC(ZSTD(1)),
-    order_id String CODEC(ZSTD(1)),
-    joined_by LowCardinality(String) CODEC(ZSTD(1)),
-    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1))
+    trace_id String,
+    order_id String,
+    joined_by LowCardinality(String),
+    inserted_at DateTime64(3) CODEC(DoubleDelta, Default)
 )
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (trace_id, order_id)
