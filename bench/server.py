@@ -86,6 +86,19 @@ class Server:
                 raise TimeoutError(f"{spans} spans are not stored after {seconds} s")
             time.sleep(0.1)
 
+    def wait_until_quiet(self, seconds: float = 900) -> None:
+        """Returns once nothing waits for the store any more."""
+        until, journal = time.monotonic() + seconds, self.directory / "journal"
+        while self.metric("ordertrace_journal_queued_bytes") or any(journal.glob("*.segment")):
+            if time.monotonic() > until:
+                raise TimeoutError(f"requests still wait after {seconds} s")
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        """As a crash would: no signal handler runs."""
+        self._process.kill()
+        self._process.wait()
+
     def _wait(self, path: str, seconds: float) -> None:
         until = time.monotonic() + seconds
         while True:

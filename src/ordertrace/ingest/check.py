@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -68,6 +68,10 @@ class TraceCheck:
         total, refused = _count(request)
         return Checked(self._flattened(request, payload), total - sum(refused.values()), refused)
 
+    def plain(self, payload: bytes) -> bytes:
+        """The same request without what only a broken sender writes: unknown fields, and numbers in unusual forms."""
+        return _plain(ExportTraceServiceRequest.FromString(payload))
+
     def _flattened(self, request: ExportTraceServiceRequest, payload: bytes) -> bytes:
         """Agents name arrays in their resource, once a request; spans are only read where they hold any themselves."""
         if not may_hold_containers(payload):
@@ -98,6 +102,10 @@ class LogCheck:
             raise Invalid(f"{len(payload)} bytes are not an ExportLogsServiceRequest in protobuf") from None
         total = sum(len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs)
         return Checked(self._flattened(request, payload), total)
+
+    def plain(self, payload: bytes) -> bytes:
+        """As that of traces."""
+        return _plain(ExportLogsServiceRequest.FromString(payload))
 
     def _flattened(self, request: ExportLogsServiceRequest, payload: bytes) -> bytes:
         if not may_hold_containers(payload, _IN_LOGS):
@@ -148,6 +156,11 @@ class _Flattening:
 
     def _drops(self, key: str) -> bool:
         return bool(self._dropped and self._dropped.match(key)) and key.lower() not in self._kept
+
+
+def _plain(request: Message) -> bytes:
+    request.DiscardUnknownFields()
+    return request.SerializeToString(deterministic=True)
 
 
 def may_hold_containers(payload: bytes, fields: tuple[int, ...] = _IN_ATTRIBUTES) -> bool:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import structlog
+from google.protobuf.message import DecodeError
 
 from ..errors import Invalid, OrdertraceError, Overloaded, TooLarge, Unavailable
 from ..metrics import Metrics
@@ -43,6 +44,7 @@ Join = Callable[[Sequence[datetime], Sequence[datetime]], Awaitable[None]]
 
 class _Check(Protocol):
     def check(self, payload: bytes) -> Checked: ...
+    def plain(self, payload: bytes) -> bytes: ...
 
 
 class _Writer(Protocol):
@@ -449,8 +451,16 @@ class Intake:
             except Invalid:
                 self._journal.mark_split(segment)
         if self._journal.is_split(segment):
-            self._write_parts(writer, segment, self._journal.requests_of(segment.path), 0)
+            requests = [self._plain(segment.kind, one) for one in self._journal.requests_of(segment.path)]
+            self._write_parts(writer, segment, requests, 0)
         os.close(segment.file)
+
+    def _plain(self, kind: Kind, request: bytes) -> bytes:
+        """In this form the store can read most of what it has refused."""
+        try:
+            return self._lanes[kind].check.plain(request)
+        except (ValueError, DecodeError):
+            return request
 
     def _write_parts(self, writer: _Writer, segment: Segment, requests: list[bytes], first: int) -> None:
         """Halves until a refused request stands alone. Names depend on the place only, so that a repetition changes nothing."""
