@@ -74,7 +74,9 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
         await sweeper.start()
         await parts.enter_async_context(_running(sweeper.run(), "sweeper"))
-        linker = Linker(LinkStore(store, settings.order), sweeper.tell, watches_brokers=bool(settings.broker))
+        linker = Linker(
+            LinkStore(store, settings.order, flow), sweeper.tell, flow, watches_brokers=bool(settings.broker)
+        )
         await linker.start(datetime.now(UTC))
         await parts.enter_async_context(_running(linker.run(), "linker"))
         intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper, linker))

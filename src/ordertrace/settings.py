@@ -66,10 +66,14 @@ class OrderKeySettings(Section):
     """A key of orders that is no order id, such as the number under which a carrier knows a shipment.
 
     `find` are rules as for order ids. Where a log record or a trace names a key together with an order, it is that order's.
+    `made` are rules that find the spans in which keys come into being, and `during` is the status in which orders are asked
+    for under them again and again: then even time tells whose a key is.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[^:]+$")
     find: tuple[str, ...]
+    made: tuple[str, ...] = ()
+    during: str = ""
 
 
 class OrderSettings(Section):
@@ -395,7 +399,7 @@ class Settings(BaseSettings):
                 )
             if unknown := set(step.next) - statuses:
                 raise ValueError(f"step {step.status}: next {sorted(unknown)} is no [[step]] and ends no order")
-        for rule in (*self.order.id, *self.order.status, *(text for key in self.order.key for text in key.find)):
+        for rule in (*self.order.id, *self.order.status, *(text for key in self.order.key for text in (*key.find, *key.made))):
             parse_rule(rule)
         return self
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from ..model.flow import Flow
 from ..model.order import Diagnosis, DiagnosisKind, NextStep, OrderEvent
 from .stuck import Deadline, Mismatch
-from .timeline import end_of, is_failure
+from .timeline import end_of, is_failure, is_told_by_broker
 
 _EVIDENCE_MAX = 6
 _REQUEST = re.compile(
@@ -24,8 +24,12 @@ def unresolved_errors(events: Sequence[OrderEvent], flow: Flow) -> tuple[OrderEv
 
 
 def lasting_errors(events: Sequence[OrderEvent]) -> tuple[OrderEvent, ...]:
-    """Errors after which the same operation of the same system never succeeded, whether or not the order went on."""
-    succeeded = {(event.system, event.name): event.at for event in events if not is_failure(event)}
+    """Errors after which the same operation of the same system never succeeded, whether or not the order went on.
+
+    That a broker delivered something to the system again says nothing of its success.
+    """
+    done = [event for event in events if not is_failure(event) and not is_told_by_broker(event)]
+    succeeded = {(event.system, event.name): event.at for event in done}
     return tuple(
         event
         for event in events

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..model.order import JoinedBy
 
@@ -24,16 +24,19 @@ CONFIDENCE: Mapping[JoinedBy, float] = {
     JoinedBy.SEQUENCE: 0.8,
     JoinedBy.TIME: 0.6,
 }
+_SUGGESTED = frozenset({JoinedBy.SEQUENCE, JoinedBy.TIME})
 _DEPTH_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SpanSight:
-    """A span as far as joining needs it; `keys` are keys of orders that it holds, known or not."""
+    """A span as far as joining needs it; `keys` are keys of orders that it holds, known or not; times in ns since 1970."""
 
     span_id: str
     parent_id: str
     keys: frozenset[str] = frozenset()
+    began: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,26 @@ class Joined:
     confidence: float
 
 
-def join_spans(spans: Iterable[SpanSight], names: Iterable[Name]) -> dict[str, Joined]:
-    """The order of each span that belongs to exactly one, by span id."""
+@dataclass(frozen=True, slots=True)
+class Division:
+    """What a trace holds of whom: the order of each span that belongs to exactly one; spans that several orders share; and
+    whose the keys in it are, as far as its course shows that.
+    """
+
+    joined: Mapping[str, Joined]
+    shared: frozenset[str]
+    keys: Mapping[str, str]
+
+
+def divide(spans: Iterable[SpanSight], names: Iterable[Name]) -> Division:
+    """Divides a trace among the orders that it serves."""
     sights = {sight.span_id: sight for sight in sorted(spans, key=lambda one: (one.span_id, one.parent_id))}
     named = _by_span(names)
-    below = _orders_below(sights, named)
     everything = frozenset(order for orders in named.values() for order in orders)
+    keys = frozenset(key for sight in sights.values() for key in sight.keys)
+    if len(keys) <= 1 and len(everything) <= 1:  # its only key is its only order's
+        sights = {span_id: replace(sight, keys=frozenset()) for span_id, sight in sights.items()}
+    below = _orders_below(sights, named)
     stranger = any(sight.keys and not named.get(sight.span_id) for sight in sights.values())
     joined: dict[str, Joined] = {}
     for span_id, sight in sights.items():
@@ -70,7 +87,8 @@ def join_spans(spans: Iterable[SpanSight], names: Iterable[Name]) -> dict[str, J
                 found = Joined(next(iter(everything)), JoinedBy.TRACE, CONFIDENCE[JoinedBy.TRACE])
         if found:
             joined[span_id] = found
-    return joined
+    shared = frozenset(span_id for span_id, orders in below.items() if len(orders) > 1)
+    return Division(joined, shared, _keys_in_turn(sights, below))
 
 
 def _by_span(names: Iterable[Name]) -> dict[str, dict[str, JoinedBy]]:
@@ -80,7 +98,13 @@ def _by_span(names: Iterable[Name]) -> dict[str, dict[str, JoinedBy]]:
         have = named[name.span_id].get(name.order_id)
         if have is None or (CONFIDENCE[name.by], name.by) > (CONFIDENCE[have], have):
             named[name.span_id][name.order_id] = name.by
-    return dict(named)
+    return {span_id: _surest(orders) for span_id, orders in named.items()}
+
+
+def _surest(orders: dict[str, JoinedBy]) -> dict[str, JoinedBy]:
+    """What sequence or time alone suggest does not count beside what is said."""
+    said = {order_id: by for order_id, by in orders.items() if by not in _SUGGESTED}
+    return said or orders
 
 
 def _own(orders: Mapping[str, JoinedBy]) -> Joined | None:
@@ -134,3 +158,24 @@ def _from_below(orders: frozenset[str]) -> Joined | None:
     if len(orders) != 1 or not known:
         return None
     return Joined(known[0], JoinedBy.TRACE, CONFIDENCE[JoinedBy.TRACE])
+
+
+def _keys_in_turn(sights: Mapping[str, SpanSight], below: Mapping[str, frozenset[str]]) -> dict[str, str]:
+    """Whose keys are, where a span works through them one after another: what follows a key, up to the next one, is of its
+    order. Nothing follows from spans that run side by side.
+    """
+    children: dict[str, list[SpanSight]] = defaultdict(list)
+    for sight in sights.values():
+        children[sight.parent_id].append(sight)
+    found: dict[str, set[str]] = defaultdict(set)
+    for siblings in children.values():
+        if sum(1 for sight in siblings if sight.keys) < 2:
+            continue
+        key, until = "", 0
+        for sight in sorted(siblings, key=lambda one: (one.began, one.span_id)):
+            if sight.keys:
+                key = next(iter(sight.keys)) if len(sight.keys) == 1 and sight.began >= until else ""
+            elif key and sight.began >= until:
+                found[key] |= {order for order in below[sight.span_id] if not order.startswith("\0")}
+            until = max(until, sight.ended) if sight.keys else until
+    return {key: next(iter(orders)) for key, orders in found.items() if len(orders) == 1}

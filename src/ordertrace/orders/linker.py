@@ -8,21 +8,32 @@ facts, whatever the order in which it came.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from ..errors import OrdertraceError
+from ..model.flow import Flow
 from ..model.order import JoinedBy
 from ..store.linking import Gift, LinkStore, SharedTrace
-from .joining import Joined, Name, SpanSight, join_spans
+from ..store.store import Row
+from .joining import Division, Name, SpanSight, divide
+from .presence import Run, Stay, match_presence
+from .sequence import Consumption, Delivery, align
 
 _log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 0.5
+_TURNS_MAX = 4
+_NEXT = timedelta(milliseconds=1)
 _SHARED_KNOWN_MAX = 10_000
 _SHARED_A_ROUND_MAX = 200
 _SHARED_LOOK_BACK = timedelta(days=1)
+_RUNS_MAX = 500
+_UNDER_WAY = timedelta(seconds=5)  # what was stamped before may be written after
+_PRESENT_EVERY_SECONDS = 2.0
+_BESIDE = timedelta(minutes=2)  # how much of the sequences around what is new helps to place it
 
 Tell = Callable[[Sequence[datetime]], None]
 
@@ -30,13 +41,16 @@ Tell = Callable[[Sequence[datetime]], None]
 class Linker:
     """One round at a time. `tell` is given the times of insertion of facts about orders."""
 
-    def __init__(self, store: LinkStore, tell: Tell, watches_brokers: bool) -> None:
+    def __init__(self, store: LinkStore, tell: Tell, flow: Flow, watches_brokers: bool) -> None:
         self._store = store
         self._tell = tell
+        self._ends = sorted(flow.closed | flow.cancelled)
         self._watches_brokers = watches_brokers
         self._shared: dict[str, None] = {}
         self._messages: list[datetime] = []
         self._stamp = datetime.fromtimestamp(0, UTC)
+        self._sequenced_at = datetime.fromtimestamp(0, UTC) + _UNDER_WAY
+        self._sequenced: set[Row] = set()
         self._lock = asyncio.Lock()
 
     async def start(self, now: datetime) -> None:
@@ -49,6 +63,9 @@ class Linker:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
                 await self.work()
+                if self._watches_brokers:
+                    await self.sequence()
+                await self.find_present()
             except OrdertraceError as error:
                 _log.error("messages are not joined to spans", reason=str(error))
 
@@ -70,39 +87,129 @@ class Linker:
             if self._messages:
                 await self._round((), now or datetime.now(UTC))
 
+    async def sequence(self, now: datetime | None = None) -> None:
+        """Joins consumer spans by the sequence of deliveries, where either came since the last time."""
+        async with self._lock:
+            stamp = self._next_stamp(now or datetime.now(UTC))
+            fresh = [tuple(row) for row in await self._store.unsequenced(self._sequenced_at - _UNDER_WAY)]
+            names = []
+            for system, start, until, _ in sorted(set(fresh) - self._sequenced):
+                names += await self._align(system, start - _BESIDE, until + _BESIDE)
+            if names:
+                await self._store.name(names, stamp)
+                await self._settle((), stamp)
+            self._sequenced_at, self._sequenced = stamp, set(fresh)
+
+    async def find_present(self, now: datetime | None = None) -> None:
+        """Looks whose keys are that only time and presence tell; where settings say in which status orders are asked for."""
+        async with self._lock:
+            for kind in self._store.kinds:
+                if kind.during:
+                    await self._match_presence(kind.name, kind.during, now or datetime.now(UTC))
+
+    async def _match_presence(self, kind: str, status: str, now: datetime) -> None:
+        runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
+        for system, root, at, keys in await self._store.runs(kind, _RUNS_MAX):
+            runs[system, root].append(Run(at, frozenset(keys)))
+        if not runs:
+            return
+        stays: dict[str, list[Stay]] = defaultdict(list)
+        for order_id, system, since, until in await self._store.stays(kind, status, self._ends):
+            stays[system].append(Stay(order_id, since, until or None))
+        owned = await self._store.owned(kind)
+        source = f"presence {kind}"
+        before = {(key, order) for _, key, order in await self._store.known_keys([source])}
+        found = {
+            (key, order)
+            for (system, _), course in runs.items()
+            for key, orders in match_presence(course, stays[system], owned).items()
+            for order in orders
+        }
+        changed = [(*pair, source, False) for pair in sorted(before - found)]
+        changed += [(*pair, source, True) for pair in sorted(found - before)]
+        if changed:
+            stamp = self._next_stamp(now)
+            await self._store.own_keys(changed, JoinedBy.TIME.value, stamp)
+            await self._settle((), stamp)
+
+    async def _align(self, system: str, start: datetime, until: datetime) -> list[tuple[str, str, str, str]]:
+        """New names of a system's consumer spans in a span of time."""
+        consumptions = await self._store.consumptions(system, start, until)
+        if all(row[5] for row in consumptions):
+            return []
+        threads: dict[Hashable, list[Consumption]] = defaultdict(list)
+        channels: dict[Hashable, list[Delivery]] = defaultdict(list)
+        sequenced = {(row[2], row[3]): row[6] for row in consumptions}
+        for thread, at, trace_id, span_id, words, order_id, _ in consumptions:
+            threads[thread].append(Consumption(at, trace_id, span_id, tuple(words), order_id))
+        for channel, *delivery in await self._store.deliveries(system, start, until):
+            channels[channel].append(Delivery(*delivery))
+        matches = await asyncio.to_thread(align, channels, threads)
+        return [
+            (match.consumption.trace_id, match.consumption.span_id, match.delivery.order_id, JoinedBy.SEQUENCE.value)
+            for match in matches
+            if match.delivery.order_id
+            and not match.consumption.order_id
+            and match.delivery.order_id not in sequenced[match.consumption.trace_id, match.consumption.span_id]
+        ]
+
     async def _round(self, groups: Sequence[datetime], now: datetime) -> None:
         messages, stamp = self._messages[:], self._next_stamp(now)
         if self._watches_brokers:
             if messages:
                 await self._store.name_by_messages(messages, stamp)
             await self._store.name_by_message_ids(groups, messages, stamp)
-        await self._store.name_by_keys(groups, stamp)
-        shared = await self._store.find_shared(groups, stamp, list(self._shared), _SHARED_KNOWN_MAX)
-        self._remember(shared)
-        await self._store.give_waiting(stamp, shared)
-        for first in range(0, len(shared), _SHARED_A_ROUND_MAX):
-            await self._divide(shared[first : first + _SHARED_A_ROUND_MAX], stamp)
+            if groups:
+                await self._store.note_consumers(groups, stamp)
+        await self._store.note_keys(groups, stamp)
+        await self._settle(groups, stamp)
         del self._messages[: len(messages)]
-        self._tell([stamp])
 
-    async def _divide(self, traces: Sequence[str], stamp: datetime) -> None:
-        """Gives each order its own part of the traces, and takes from it what is not."""
+    async def _settle(self, groups: Sequence[datetime], stamp: datetime) -> None:
+        """Gives facts to the orders that their traces and spans were named for; what that teaches leads to another turn."""
+        stamps = [stamp]
+        for _ in range(_TURNS_MAX):
+            shared = await self._store.find_shared(groups, stamp, list(self._shared), _SHARED_KNOWN_MAX)
+            self._remember(shared)
+            await self._store.give_waiting(stamp, shared)
+            learned = False
+            for first in range(0, len(shared), _SHARED_A_ROUND_MAX):
+                learned |= await self._divide(shared[first : first + _SHARED_A_ROUND_MAX], stamp, self._stamp + _NEXT)
+            if not learned:
+                break
+            groups, stamp = (), self._next_stamp(stamp)
+            stamps.append(stamp)
+        self._tell(stamps)
+
+    async def _divide(self, traces: Sequence[str], stamp: datetime, next_stamp: datetime) -> bool:
+        """Gives each order its own part of the traces, and takes from it what is not; whether that taught whose keys are."""
         gifts: list[Gift] = []
         wrong: list[tuple[str, str]] = []
-        for shared in (await self._store.read_shared(traces)).values():
-            right = divide(shared)
-            held: dict[str, set[str]] = {}
-            for order_id, event_id, _ in shared.facts:
-                held.setdefault(event_id, set()).add(order_id)
-            for event_id, orders in held.items():
-                belongs = right.get(event_id)
-                wrong += [(order, event_id) for order in orders if order and (not belongs or order != belongs.order_id)]
-                if belongs and belongs.order_id not in orders:
-                    gifts.append(Gift(event_id, belongs.order_id, belongs.by.value, belongs.confidence))
+        unsaid: list[tuple[str, str]] = []
+        keys: list[tuple[str, str, str, bool]] = []
+        for trace, shared in (await self._store.read_shared(traces)).items():
+            division = divide_trace(shared)
+            unsaid += [
+                (fact.order_id, fact.event_id)
+                for fact in shared.facts
+                if fact.named and fact.status and fact.span_id in division.shared
+            ]
+            changes = _changes(shared, division)
+            gifts += changes[0]
+            wrong += changes[1]
+            keys += [
+                (key, order, trace, False) for key, order in shared.keys.items() if division.keys.get(key) != order
+            ]
+            keys += [(key, order, trace, True) for key, order in division.keys.items() if shared.keys.get(key) != order]
         if gifts:
             await self._store.give(traces, gifts, stamp)
         if wrong:
             await self._store.withdraw(wrong, stamp)
+        if unsaid:
+            await self._store.unsay(unsaid, stamp)
+        if keys:
+            await self._store.own_keys(keys, JoinedBy.KEY.value, next_stamp)
+        return bool(keys)
 
     def _remember(self, shared: Sequence[str]) -> None:
         self._shared |= dict.fromkeys(shared)
@@ -116,10 +223,30 @@ class Linker:
         return self._stamp
 
 
-def divide(shared: SharedTrace) -> dict[str, Joined]:
-    """The order of each fact that does not name one itself, by event id."""
-    spans = [SpanSight(span, parent, frozenset(keys)) for span, parent, _, _, keys in shared.spans]
-    names = [Name(span, order, JoinedBy(by)) for span, _, order, by, _ in shared.spans if order]
+def divide_trace(shared: SharedTrace) -> Division:
+    """What the trace holds of whom."""
+    spans = [
+        SpanSight(span, parent, frozenset(keys), began, ended)
+        for span, parent, _, _, keys, began, ended in shared.spans
+    ]
+    names = [Name(span, order, JoinedBy(by)) for span, _, order, by, *_ in shared.spans if order]
     names += [Name(span, order, JoinedBy(by)) for span, order, by in shared.names]
-    joined = join_spans(spans, names)
-    return {event_id: joined[span_id] for _, event_id, span_id in shared.facts if span_id in joined}
+    return divide(spans, names)
+
+
+def _changes(shared: SharedTrace, division: Division) -> tuple[list[Gift], list[tuple[str, str]]]:
+    """Facts to give to an order, and (order, event id) of those to take from one."""
+    held: dict[str, set[str]] = defaultdict(set)
+    span_of: dict[str, str] = {}
+    for fact in shared.facts:
+        if not fact.named:
+            held[fact.event_id].add(fact.order_id)
+            span_of[fact.event_id] = fact.span_id
+    gifts: list[Gift] = []
+    wrong: list[tuple[str, str]] = []
+    for event_id, orders in held.items():
+        belongs = division.joined.get(span_of[event_id])
+        wrong += [(order, event_id) for order in orders if order and (not belongs or order != belongs.order_id)]
+        if belongs and belongs.order_id not in orders:
+            gifts.append(Gift(event_id, belongs.order_id, belongs.by.value, belongs.confidence))
+    return gifts, wrong

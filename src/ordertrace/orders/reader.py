@@ -57,7 +57,9 @@ class OrderReader:
             gap for gap in watched.gaps if gap.start <= until and (gap.until is None or gap.until >= order.started_at)
         )
         messages = build_messages(events, watched.lives)
-        return OrderTimeline(order, events, messages, await self._orders.find_traces(events), watched.lives, gaps)
+        return OrderTimeline(
+            order, events, messages, await self._orders.find_traces(order_id, events), watched.lives, gaps
+        )
 
     async def find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
         """One page of orders and how many there are by state. Raises Invalid for a foreign cursor."""

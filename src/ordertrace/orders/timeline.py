@@ -25,10 +25,10 @@ def build_events(events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
     """
     once = {event.id: event for event in events}
     ordered = sorted(once.values(), key=lambda event: (event.at, event.id))
-    echoes = [event for event in ordered if _is_told_by_broker(event)]
+    echoes = [event for event in ordered if is_told_by_broker(event)]
     if not echoes:
         return tuple(ordered)
-    told = [event for event in ordered if not _is_told_by_broker(event)]
+    told = [event for event in ordered if not is_told_by_broker(event)]
     for echo in echoes:
         place = next((i for i, event in enumerate(told) if _tells_of(event, echo)), None)
         if place is None:
@@ -113,14 +113,14 @@ def is_failure(event: OrderEvent) -> bool:
     return event.kind is EventKind.ERROR
 
 
-def _is_told_by_broker(event: OrderEvent) -> bool:
+def is_told_by_broker(event: OrderEvent) -> bool:
     """Whether the watch of a broker tells it; what a service's own span tells has its id, however it was joined."""
     return event.joined_by is JoinedBy.MESSAGE and not event.span_id
 
 
 def _tells_of(event: OrderEvent, echo: OrderEvent) -> bool:
     """Whether a span is a service's own account of what the broker showed: same end of the same message."""
-    if _is_told_by_broker(event) or (event.system, event.span_kind) != (echo.system, echo.span_kind):
+    if is_told_by_broker(event) or (event.system, event.span_kind) != (echo.system, echo.span_kind):
         return False
     if event.message_id and echo.message_id:
         return event.message_id == echo.message_id and event.queue in ("", echo.queue)

@@ -25,6 +25,7 @@ _FACT_COLUMNS = (
     "order_id", "at", "event_id", "system", "kind", "span_kind", "name", "status", "rank", "trace_id", "span_id",
     "message_id", "destination", "queue", "joined_by", "confidence", "inserted_at",
 )  # fmt: skip
+_DELIVERY_COLUMNS = ("broker", "channel", "at", "key", "queue", "routing_key", "order_id", "system", "inserted_at")
 _FACT_CONFIDENCE = 0.95
 
 
@@ -45,6 +46,7 @@ class MessageWriter:
         self._events: list[Row] = []
         self._facts: list[Row] = []
         self._findings: list[MessageFinding] = []
+        self._deliveries: list[Row] = []
         self._inserted_at = datetime.fromtimestamp(0, UTC)
 
     @property
@@ -65,6 +67,19 @@ class MessageWriter:
             )  # fmt: skip
             state = "delivered" if not published else "queued" if queue else "published"
             self._metrics.messages.labels(queue, state).inc()
+        if not published and record.order_id and system in self._systems:
+            self._deliveries.append(
+                (
+                    self._broker,
+                    record.channel,
+                    at,
+                    record.key,
+                    record.queues[0],
+                    record.routing_key,
+                    record.order_id,
+                    system,
+                )
+            )
         if record.order_id and not record.redelivered:
             self._facts.append(self._fact(record, at, system, status))
 
@@ -115,8 +130,12 @@ class MessageWriter:
             writing.append(self._store.insert("told_events", _FACT_COLUMNS, rows))
         if events:
             writing.append(self._messages.save_events([(*row, inserted_at) for row in events]))
+        if deliveries := self._deliveries[:]:
+            rows = [(*row, inserted_at) for row in deliveries]
+            writing.append(self._store.insert("channel_deliveries", _DELIVERY_COLUMNS, rows))
         await asyncio.gather(*writing)  # what is written twice after a failure is one row
         del self._events[: len(events)], self._findings[: len(findings)], self._facts[: len(facts)]
+        del self._deliveries[: len(deliveries)]
         if facts:
             self._tell([inserted_at])
         if self._review and (orders := {finding.order_id for finding in findings if finding.order_id}):

@@ -9,25 +9,39 @@ from datetime import datetime
 from string import Template
 from typing import Any
 
+from ..model.flow import Flow
 from ..privacy.rules import sql_string
 from ..settings import OrderSettings, Rule, parse_rule
 from .statements import statement
 from .store import Row, Store
 
 _SPANS_A_TRACE_MAX = 20_000
+_SEQUENCE_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFact:
+    """A fact in a trace that serves several orders; `order_id` '' where it waits, `named` where it names its order itself."""
+
+    order_id: str
+    event_id: str
+    span_id: str
+    named: bool
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
 class SharedTrace:
     """A trace that serves several orders, as it is in the store.
 
-    `spans` are (span, parent, order it names, how, keys), `names` (span, order, how) of what else names its spans,
-    `facts` (order or '', event id, span) that do not name an order themselves.
+    `spans` are (span, parent, order it names, how, keys, began, ended), `names` (span, order, how) of what else names its
+    spans, `keys` what it was held to show before, order by key.
     """
 
-    spans: tuple[tuple[str, str, str, str, tuple[str, ...]], ...]
+    spans: tuple[tuple[str, str, str, str, tuple[str, ...], int, int], ...]
     names: tuple[tuple[str, str, str], ...]
-    facts: tuple[tuple[str, str, str], ...]
+    facts: tuple[SharedFact, ...]
+    keys: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +57,20 @@ class Gift:
 class LinkStore:
     """The linker's statements; `stamp` is the time of insertion of all that one round writes."""
 
-    def __init__(self, store: Store, settings: OrderSettings) -> None:
+    def __init__(self, store: Store, settings: OrderSettings, flow: Flow) -> None:
         self._store = store
-        rules = [parse_rule(text) for key in settings.key for text in key.find]
-        self._span_keys = _statement("link_span_keys", rules, "SpanAttributes", "")
-        self._log_keys = _statement("link_log_keys", rules, "LogAttributes", "Body")
-        self.has_keys = bool(rules)
+        self._systems: dict[str, object] = {
+            "services": list(flow.system_of_service.keys()),
+            "systems": list(flow.system_of_service.values()),
+        }
+        self.kinds = settings.key
+        self._span_keys = Template(statement("link_span_keys")).substitute(
+            keys=_all_found([(kind.name, text) for kind in settings.key for text in kind.find], "SpanAttributes", ""),
+            made=_all_made([(kind.name, text) for kind in settings.key for text in kind.made]),
+        )
+        self._log_keys = Template(statement("link_log_keys")).substitute(
+            keys=_all_found([(kind.name, text) for kind in settings.key for text in kind.find], "LogAttributes", "Body")
+        )
 
     async def name_by_messages(self, messages: Sequence[datetime], stamp: datetime) -> None:
         """Names the spans that sent these messages."""
@@ -61,15 +83,56 @@ class LinkStore:
         parameters = {"groups": list(groups), "messages": list(messages), "stamp": stamp}
         await self._store.execute("link_message_ids", parameters)
 
-    async def name_by_keys(self, groups: Sequence[datetime], stamp: datetime) -> None:
-        """Names spans that hold a key of an order; no effect where the settings know no keys."""
-        if not self.has_keys:
+    async def note_keys(self, groups: Sequence[datetime], stamp: datetime) -> None:
+        """Remembers keys of orders in these groups; no effect where the settings know no keys."""
+        if not self.kinds or not groups:
             return
-        parameters = {"groups": list(groups), "stamp": stamp}
-        if groups:
-            await self._store.execute_text("link_span_keys", self._span_keys, parameters)
-            await self._store.execute_text("link_log_keys", self._log_keys, parameters)
-        await self._store.execute("link_keys", {"stamp": stamp})
+        parameters = self._systems | {"groups": list(groups), "stamp": stamp}
+        await self._store.execute_text("link_span_keys", self._span_keys, parameters)
+        await self._store.execute_text("link_log_keys", self._log_keys, {"groups": list(groups), "stamp": stamp})
+
+    async def own_keys(self, keys: Sequence[tuple[str, str, str, bool]], by: str, stamp: datetime) -> None:
+        """Says whose keys are, or are not: (key, order, source, whether it holds)."""
+        columns = ("key", "order_id", "source", "joined_by", "holds", "inserted_at")
+        rows = [(key, order, source, by, int(holds), stamp) for key, order, source, holds in keys]
+        await self._store.insert("order_keys", columns, rows)
+
+    async def known_keys(self, sources: Sequence[str]) -> Sequence[Row]:
+        """(source, key, order) that these sources were held to show."""
+        return await self._store.query("link_known_keys", {"sources": list(sources)})
+
+    async def runs(self, kind: str, limit: int) -> Sequence[Row]:
+        """(system, name of the root, seconds, keys) of jobs that ask for orders under keys of this kind."""
+        return await self._store.query("link_runs", {"prefix": f"{kind}:", "limit": limit})
+
+    async def stays(self, kind: str, status: str, ends: Sequence[str]) -> Sequence[Row]:
+        """(order, system, since, until or 0) of orders that made such a key, as that system shows the status."""
+        return await self._store.query("link_stays", {"prefix": f"{kind}:", "status": status, "ends": list(ends)})
+
+    async def owned(self, kind: str) -> dict[str, str]:
+        """The orders of keys of this kind, where more than time says so."""
+        return {row[0]: row[1] for row in await self._store.query("link_owned", {"prefix": f"{kind}:"})}
+
+    async def note_consumers(self, groups: Sequence[datetime], stamp: datetime) -> None:
+        """Remembers which thread ran the consumer spans of these groups."""
+        await self._store.execute("link_consumer_spans", self._systems | {"groups": list(groups), "stamp": stamp})
+
+    async def unsequenced(self, since: datetime) -> Sequence[Row]:
+        """(system, from, until) of consumer spans and deliveries inserted after a moment."""
+        return await self._store.query("link_unsequenced", {"since": since})
+
+    async def deliveries(self, system: str, start: datetime, until: datetime) -> Sequence[Row]:
+        """(channel, seconds, key, routing key, queue, order) of what was delivered to a system."""
+        return await self._store.query("link_deliveries", _span(system, start, until))
+
+    async def consumptions(self, system: str, start: datetime, until: datetime) -> Sequence[Row]:
+        """(thread, seconds, trace, span, words, order if known, orders by sequence) of a system's consumer spans."""
+        return await self._store.query("link_consumptions", _span(system, start, until))
+
+    async def name(self, names: Sequence[tuple[str, str, str, str]], stamp: datetime) -> None:
+        """Names spans: (trace, span, order, how)."""
+        columns = ("trace_id", "span_id", "order_id", "joined_by", "inserted_at")
+        await self._store.insert("span_orders", columns, [(*name, stamp) for name in names])
 
     async def give_waiting(self, stamp: datetime, shared: Sequence[str]) -> None:
         """Gives what waited in the traces named in this round to their orders."""
@@ -93,17 +156,21 @@ class LinkStore:
         spans = await self._store.query("link_shared_spans", named | {"limit": _SPANS_A_TRACE_MAX})
         names = await self._store.query("link_shared_names", named)
         facts = await self._store.query("link_shared_facts", named)
-        spans_of: dict[str, list[Row]] = defaultdict(list)
-        names_of: dict[str, list[Row]] = defaultdict(list)
-        facts_of: dict[str, list[Row]] = defaultdict(list)
+        keys = await self.known_keys(traces)
+        spans_of: dict[str, list[Any]] = defaultdict(list)
+        names_of: dict[str, list[Any]] = defaultdict(list)
+        facts_of: dict[str, list[SharedFact]] = defaultdict(list)
+        keys_of: dict[str, dict[str, str]] = defaultdict(dict)
         for row in spans:
-            spans_of[row[0]].append((*row[1:5], tuple(sorted(row[5]))))
+            spans_of[row[0]].append((*row[1:5], tuple(sorted(row[5])), row[6], row[7]))
         for row in names:
             names_of[row[0]].append(row[1:])
-        for order_id, event_id, trace_id, span_id in facts:
-            facts_of[trace_id].append((order_id, event_id, span_id))
+        for order_id, event_id, trace_id, span_id, is_named, status in facts:
+            facts_of[trace_id].append(SharedFact(order_id, event_id, span_id, bool(is_named), status))
+        for trace_id, key, order_id in keys:
+            keys_of[trace_id][key] = order_id
         return {
-            trace: SharedTrace(tuple(spans_of[trace]), tuple(names_of[trace]), tuple(facts_of[trace]))
+            trace: SharedTrace(tuple(spans_of[trace]), tuple(names_of[trace]), tuple(facts_of[trace]), keys_of[trace])
             for trace in traces
         }
 
@@ -124,15 +191,36 @@ class LinkStore:
         orders = [order for order, _ in facts]
         parameters = {"orders": orders, "events": [event for _, event in facts], "stamp": stamp}
         await self._store.execute("link_withdraw", parameters)
+        await self._recount(orders)
+
+    async def unsay(self, facts: Sequence[tuple[str, str]], stamp: datetime) -> None:
+        """Takes the status from facts, as (order, event id), of spans that several orders share."""
+        orders = [order for order, _ in facts]
+        parameters = {"orders": orders, "events": [event for _, event in facts], "stamp": stamp}
+        await self._store.execute("link_unsay", parameters)
+        await self._recount(orders)
+
+    async def _recount(self, orders: Sequence[str]) -> None:
         losers = {"orders": sorted(set(orders))}
         await self._store.execute("link_forget", losers)
         await self._store.execute("link_recount", losers)
 
 
-def _statement(name: str, rules: Sequence[Rule], attributes: str, body: str) -> str:
-    """The statement with an array of what each rule finds in a row; rules that cannot look there find nothing."""
-    found = [_found(rule, attributes, body) for rule in rules if rule.source != "log" or body]
-    return Template(statement(name)).substitute(keys="[" + ", ".join([*found, "''"]) + "]")
+def _span(system: str, start: datetime, until: datetime) -> dict[str, object]:
+    return {"system": system, "start": start, "until": until, "limit": _SEQUENCE_MAX}
+
+
+def _all_found(rules: Sequence[tuple[str, str]], attributes: str, body: str) -> str:
+    """An array of what each rule finds in a row, as KIND:KEY; rules that cannot look there find nothing."""
+    parsed = [(kind, parse_rule(text)) for kind, text in rules]
+    found = [(kind, _found(rule, attributes, body)) for kind, rule in parsed if rule.source != "log" or body]
+    return "[" + ", ".join(f"if({key} = '', '', {sql_string(kind + ':')} || {key})" for kind, key in found) + "]"
+
+
+def _all_made(rules: Sequence[tuple[str, str]]) -> str:
+    """An array with KIND: for each rule that finds something in a span."""
+    found = [(kind, _found(parse_rule(text), "SpanAttributes", "")) for kind, text in rules]
+    return "[" + ", ".join(f"if({value} = '', '', {sql_string(kind + ':')})" for kind, value in found) + "]"
 
 
 def _found(rule: Rule, attributes: str, body: str) -> str:

@@ -103,14 +103,21 @@ class OrderStore:
             events[row[1]].append(_event(row))
         return dict(events)
 
-    async def find_traces(self, events: Sequence[OrderEvent]) -> tuple[TraceSummary, ...]:
-        """The traces that these events came in, earliest first. Spans that retention has dropped are not counted."""
+    async def find_traces(self, order_id: str, events: Sequence[OrderEvent]) -> tuple[TraceSummary, ...]:
+        """The traces that these events came in, and those that something else names for the order, earliest first.
+
+        Spans that retention has dropped are not counted.
+        """
         keys = {
             (_five_minutes(event.at, shift), event.trace_id)
             for event in events
             if event.trace_id
             for shift in (-1, 0, 1)
         }
+        rows = await self._store.query("order_trace_ids", {"order": order_id, "limit": _EVENTS_AN_ORDER_MAX})
+        if further := {row[0] for row in rows} - {event.trace_id for event in events}:
+            places = await self._store.query("trace_places", {"traces": sorted(further)})
+            keys |= {(start, trace_id) for start, trace_id in places}
         if not keys:
             return ()
         rows = await self._store.query("order_traces", {"keys": sorted(keys)})

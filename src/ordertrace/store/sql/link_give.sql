@@ -10,7 +10,12 @@ FROM
         SELECT * FROM waiting_events WHERE trace_id IN ({traces:Array(String)}) AND event_id IN ({events:Array(String)})
         UNION ALL
         SELECT * FROM order_events
-        WHERE order_id IN (SELECT order_id FROM trace_orders WHERE trace_id IN ({traces:Array(String)}))
+        WHERE order_id IN
+            (
+                SELECT order_id FROM trace_orders WHERE trace_id IN ({traces:Array(String)})
+                UNION DISTINCT
+                SELECT order_id FROM order_keys WHERE key IN (SELECT key FROM span_keys WHERE trace_id IN ({traces:Array(String)}))
+            )
             AND trace_id IN ({traces:Array(String)}) AND event_id IN ({events:Array(String)})
     )
     LIMIT 1 BY event_id

@@ -1,8 +1,14 @@
--- Facts in these traces that were given to an order for another reason than that they name it, or that wait ('').
+-- Facts of spans and log records in these traces: (order or '' where it waits, event, trace, span, whether it names its order
+-- itself, the status that it says, what shows whose keys are).
 -- traces: their ids
-SELECT order_id, event_id, trace_id, span_id
+SELECT order_id, event_id, trace_id, span_id, joined_by IN ('attribute', 'pattern', 'log') AS named, status
 FROM order_events FINAL
-WHERE order_id IN (SELECT order_id FROM trace_orders WHERE trace_id IN ({traces:Array(String)}))
-    AND trace_id IN ({traces:Array(String)}) AND span_id != '' AND joined_by NOT IN ('attribute', 'pattern', 'log', 'withdrawn')
+WHERE order_id IN
+    (
+        SELECT order_id FROM trace_orders WHERE trace_id IN ({traces:Array(String)})
+        UNION DISTINCT
+        SELECT order_id FROM order_keys WHERE key IN (SELECT key FROM span_keys WHERE trace_id IN ({traces:Array(String)}))
+    )
+    AND trace_id IN ({traces:Array(String)}) AND span_id != '' AND joined_by != 'withdrawn'
 UNION ALL
-SELECT '', event_id, trace_id, span_id FROM waiting_events FINAL WHERE trace_id IN ({traces:Array(String)})
+SELECT '', event_id, trace_id, span_id, 0, status FROM waiting_events FINAL WHERE trace_id IN ({traces:Array(String)})

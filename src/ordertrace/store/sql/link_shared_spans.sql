@@ -1,9 +1,21 @@
--- The spans of traces that serve several orders: (trace, span, parent, the order it names, how, keys of orders in it).
+-- The spans of traces that serve several orders: (trace, span, parent, the order it names, how, keys of orders in it, begun
+-- and ended in ns since 1970).
 -- traces: their ids; limit: spans a trace at most
-SELECT span.TraceId, span.SpanId, any(span.ParentSpanId), max(span.OrderId), max(span.OrderIdBy), groupUniqArrayIf(keyed.key, keyed.key != '')
-FROM (SELECT TraceId, SpanId, ParentSpanId, OrderId, OrderIdBy FROM otel_traces WHERE TraceId IN ({traces:Array(String)})) AS span
-LEFT JOIN (SELECT trace_id, span_id, key FROM span_keys WHERE trace_id IN ({traces:Array(String)})) AS keyed
-    ON keyed.trace_id = span.TraceId AND keyed.span_id = span.SpanId
+SELECT
+    span.TraceId, span.SpanId, any(span.ParentSpanId), max(span.OrderId), max(span.OrderIdBy),
+    groupUniqArrayIf(keyed.key, keyed.key != ''), min(span.began), max(span.ended)
+FROM
+(
+    SELECT
+        TraceId, SpanId, ParentSpanId, OrderId, OrderIdBy, toUnixTimestamp64Nano(Timestamp) AS began,
+        toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) AS ended
+    FROM otel_traces
+    WHERE TraceId IN ({traces:Array(String)})
+) AS span
+LEFT JOIN
+(
+    SELECT trace_id, span_id, key FROM span_keys WHERE trace_id IN ({traces:Array(String)}) AND NOT endsWith(key, ':')
+) AS keyed ON keyed.trace_id = span.TraceId AND keyed.span_id = span.SpanId
 GROUP BY span.TraceId, span.SpanId
 ORDER BY span.TraceId, span.SpanId
 LIMIT {limit:UInt32} BY span.TraceId

@@ -12,6 +12,11 @@ FROM
     SELECT * FROM waiting_events
     WHERE trace_id IN (SELECT trace_id FROM span_orders WHERE inserted_at = {stamp:DateTime64(3)})
         AND trace_id NOT IN ({shared:Array(String)})
+        AND trace_id NOT IN
+        (
+            SELECT trace_id FROM span_keys
+            WHERE trace_id IN (SELECT trace_id FROM span_orders WHERE inserted_at = {stamp:DateTime64(3)}) AND NOT endsWith(key, ':')
+        )
 ) AS waiting
 INNER JOIN
 (
