@@ -67,13 +67,16 @@ class Sender:
     def _over_http(self, sent: Sent) -> tuple[str, bool]:
         connection = self._http[self._zipkin if sent.path == ZIPKIN else self._otlp]
         headers = {"Content-Type": sent.content_type} | ({"Content-Encoding": sent.encoding} if sent.encoding else {})
-        try:
-            connection.request("POST", sent.path, sent.body, headers)
-            answer = connection.getresponse()
-            answer.read()
-        except (http.client.HTTPException, OSError) as error:
-            connection.close()
-            return type(error).__name__, False
+        for attempt in (1, 2):  # a connection that nobody used for seconds is closed by the server
+            try:
+                connection.request("POST", sent.path, sent.body, headers)
+                answer = connection.getresponse()
+                answer.read()
+                break
+            except (http.client.HTTPException, OSError) as error:
+                connection.close()
+                if attempt == 2:
+                    return type(error).__name__, False
         return str(answer.status), answer.status in ALLOWED.get(sent.path, ALLOWED[TRACES])
 
 

@@ -7,6 +7,7 @@ import json
 import random
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,8 @@ def build_corpus(recorded: tuple[Path, ...] = ()) -> list[Sent]:
     corpus += [Sent(ZIPKIN, json.dumps(zipkin).encode(), JSON), Sent(ZIPKIN, listed.SerializeToString())]
     for path in recorded:
         for recording in read_recordings(path):
-            corpus += [Sent(r.path, r.body, r.content_type, r.content_encoding) for r in recording.requests[::7]]
+            requests = [request for request in recording.requests if request.path in (TRACES, LOGS, ZIPKIN)]
+            corpus += [Sent(r.path, r.body, r.content_type, r.content_encoding) for r in requests[::7]]
     plain = [
         one if one.encoding != "gzip" else replace(one, body=gzip.decompress(one.body), encoding="") for one in corpus
     ]
@@ -87,9 +89,11 @@ def build_corpus(recorded: tuple[Path, ...] = ()) -> list[Sent]:
 
 def mutate(corpus: list[Sent], count: int, seed: int) -> Iterator[Sent]:
     """Mutated requests, the same for the same seed and corpus."""
-    chance = random.Random(seed)
+    chance, ways = random.Random(seed), defaultdict[tuple[str, str, bool], list[Sent]](list)
+    for one in corpus:
+        ways[one.path, one.content_type, one.grpc].append(one)
     for _ in range(count):
-        one = chance.choice(corpus)
+        one = chance.choice(chance.choice(list(ways.values())))
         body = one.body
         if one.content_type == JSON and chance.random() < 0.5:
             body = _mutated_json(body, chance)

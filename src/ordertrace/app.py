@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api.app import build_api
 from .certificates import Certificates
+from .forwarding.forwarder import Forwarder
 from .ingest.intake import Intake
 from .listening import HttpListener
 from .metrics import Metrics
@@ -79,7 +80,10 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         )
         await linker.start(datetime.now(UTC))
         await parts.enter_async_context(_running(linker.run(), "linker"))
-        intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper, linker))
+        forwarder = Forwarder(settings, metrics, store) if settings.forward.url else None
+        if forwarder:
+            await parts.enter_async_context(forwarder)
+        intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper, linker, forwarder))
 
         def tell_of_messages(batches: Sequence[datetime]) -> None:
             linker.note_messages(batches)
@@ -138,7 +142,15 @@ async def run(settings: Settings) -> None:
         await asyncio.Event().wait()
 
 
-def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, sweeper: Sweeper, linker: Linker) -> Intake:
+def _intake(
+    settings: Settings,
+    metrics: Metrics,
+    store: Store,
+    flow: Flow,
+    sweeper: Sweeper,
+    linker: Linker,
+    forwarder: Forwarder | None,
+) -> Intake:
     joiner = Joiner(store, flow)
 
     async def join(spans: Sequence[datetime], logs: Sequence[datetime]) -> None:
@@ -149,6 +161,8 @@ def _intake(settings: Settings, metrics: Metrics, store: Store, flow: Flow, swee
                 await joiner.join_logs(logs)
 
         await linker.join([*spans, *logs], in_bulk)
+        if forwarder:
+            forwarder.take(spans, logs)
         sweeper.tell([*spans, *logs])
 
     return Intake(settings, metrics, store, join)

@@ -65,6 +65,11 @@ class Metrics:
         self.requests_repeated = counter(
             "ordertrace_requests_repeated", "Requests that were acknowledged before and not written again"
         )
+        self.forwarded = counter("ordertrace_forwarded", "Spans and log records passed on", "signal")
+        self.forward_dropped = counter(
+            "ordertrace_forward_dropped", "Groups that are not passed on, and records that were rejected", "reason"
+        )
+        self.forward_retries = counter("ordertrace_forward_retries", "Attempts to pass on that failed for now")
         self.requests = counter("ordertrace_requests", "Requests by protocol and answer", "protocol", "answer")
         self.group_spans = histogram(
             "ordertrace_group_spans",

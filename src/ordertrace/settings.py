@@ -292,6 +292,24 @@ class JournalSettings(Section):
     repeats_requests_max: int = Field(200_000, ge=100)
 
 
+class ForwardSettings(Section):
+    """Where to pass on what came in, after the privacy rules; empty: nowhere."""
+
+    url: str = ""  # http://host:4318, https://…, grpc://host:4317 or grpcs://…
+    headers_file: str = ""
+    tls_ca: str = ""
+    timeout: Duration = timedelta(seconds=10)
+    request_records_max: int = Field(2_000, ge=1, le=50_000)
+    groups_max: int = Field(2_000, ge=1)
+    age_max: Duration = timedelta(hours=1)
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> ForwardSettings:
+        if self.url and not re.match(r"(https?|grpcs?)://[^/@]+", self.url):
+            raise ValueError(f"url {self.url!r}: write http://host:4318, https://…, grpc://host:4317 or grpcs://…")
+        return self
+
+
 class RetentionSettings(Section):
     spans: Duration = timedelta(days=30)
     logs: Duration = timedelta(days=30)
@@ -369,6 +387,7 @@ class Settings(BaseSettings):
     listen: ListenSettings = ListenSettings()
     privacy: PrivacySettings = PrivacySettings()
     journal: JournalSettings = JournalSettings()
+    forward: ForwardSettings = ForwardSettings()
     retention: RetentionSettings = RetentionSettings()
     sweep: SweepSettings = SweepSettings()
     incidents: IncidentSettings = IncidentSettings()
