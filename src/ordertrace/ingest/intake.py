@@ -54,6 +54,7 @@ class _Writer(Protocol):
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
 _GROUPS_JOINED_MAX = 16  # at once
+_SPANS_JOINED_MIN = 150_000  # at once, while more are being stored
 _DRAIN_SECONDS, _DRAIN_TROUBLED_SECONDS = 30.0, 3.0
 _GUARD_SECONDS = 0.5
 _CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may ring before its time
@@ -485,9 +486,7 @@ class Intake:
 
     async def _joining(self) -> None:
         while True:
-            items = [await self._stored.get()]
-            while len(items) < _GROUPS_JOINED_MAX and not self._stored.empty():
-                items.append(self._stored.get_nowait())
+            items = await self._next_stored()
             segments = [item for item in items if isinstance(item, Segment)]
             spans = [segment.inserted_at for segment in segments if segment.requests and segment.kind is not Kind.LOGS]
             logs = [segment.inserted_at for segment in segments if segment.requests and segment.kind is Kind.LOGS]
@@ -499,6 +498,16 @@ class Intake:
             for item in items:
                 if isinstance(item, asyncio.Future) and not item.done():
                     item.set_result(None)
+
+    async def _next_stored(self) -> list[Segment | asyncio.Future[None]]:
+        """All that is stored; while a group is being stored, that one too, since fewer and larger joins cost less."""
+        items, spans = list[Segment | asyncio.Future[None]](), 0
+        while not items or not self._stored.empty() or (self._unstored and 0 < spans < _SPANS_JOINED_MIN):
+            items.append(item := await self._stored.get())
+            spans = spans + item.count if isinstance(item, Segment) else _SPANS_JOINED_MIN
+            if len(items) == _GROUPS_JOINED_MAX:
+                break
+        return items
 
     def _let_go(self, segments: Sequence[Segment]) -> None:
         """Forgets segments that are stored and joined, but not which requests were in them; in the journal's thread.

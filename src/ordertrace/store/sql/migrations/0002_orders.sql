@@ -33,14 +33,14 @@ CREATE TABLE order_events
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (order_id, at, event_id)
 TTL toDateTime(inserted_at) + toIntervalSecond(94608000)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000;
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10, non_replicated_deduplication_window = 10000;
 
 -- Facts whose trace has not named its order yet; they become order_events when it does.
 CREATE TABLE waiting_events AS order_events
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (trace_id, at, event_id)
 TTL toDateTime(inserted_at) + toIntervalDay(2)
-SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10;
 
 -- Facts on their way: with an order they become order_events, without one they wait for their trace to name it.
 CREATE TABLE told_events AS order_events ENGINE = Null;
@@ -60,7 +60,7 @@ CREATE TABLE trace_orders
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY (trace_id, order_id)
 TTL toDateTime(inserted_at) + toIntervalDay(180)
-SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10;
 
 -- What is known of an order at a glance. Only aggregates that do not mind being told twice (min, max), since a group
 -- of facts may be worked through again after a crash.
@@ -78,7 +78,7 @@ CREATE TABLE orders
 )
 ENGINE = AggregatingMergeTree
 ORDER BY order_id
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10;
 
 CREATE MATERIALIZED VIEW orders_from_events TO orders AS
 SELECT
@@ -108,4 +108,4 @@ CREATE TABLE findings
 )
 ENGINE = ReplacingMergeTree(inserted_at)
 ORDER BY order_id
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10;
