@@ -54,7 +54,7 @@ class _Writer(Protocol):
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
 _GROUPS_JOINED_MAX = 16  # at once
-_SPANS_JOINED_MIN = 150_000  # at once, while more are being stored
+_SPANS_JOINED_MIN = 250_000  # at once, while more are being stored
 _DRAIN_SECONDS, _DRAIN_TROUBLED_SECONDS = 30.0, 3.0
 _GUARD_SECONDS = 0.5
 _CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may ring before its time

@@ -53,5 +53,5 @@ SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert =
     non_replicated_deduplication_window = 10000,
     -- a new part is one quickly written file; merged ones have a file a column, packed more tightly (engine.xml)
     min_bytes_for_wide_part = 150000000,
-    -- ten parts become one rather than five: rewriting spans under load costs more than looking into a few parts more
-    merge_selector_base = 10;
+    -- many parts become one rather than five: rewriting spans under load costs more than looking into a few parts more
+    merge_selector_base = 16;
