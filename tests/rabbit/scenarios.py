@@ -49,6 +49,7 @@ class Told:
 
     messages: dict[tuple[str, str], str]
     orders: dict[str, str]
+    others: dict[str, str] = field(default_factory=dict)  # diagnoses that are about no message
 
 
 @dataclass(slots=True)
@@ -173,7 +174,8 @@ async def ask(server: Server) -> Told:
         cursor = found.next_cursor or ""
         if not cursor:
             break
-    return Told(messages, {order: kind for order, kind in orders.items() if kind in KINDS})
+    about = {order: kind for order, kind in orders.items() if kind in KINDS}
+    return Told(messages, about, {order: kind for order, kind in orders.items() if kind not in KINDS})
 
 
 def struck_messages(ledgers: Sequence[Ledger]) -> Mapping[tuple[str, str], str]:
@@ -203,7 +205,7 @@ def compare_orders(ledger: Ledger, told: Told) -> Score:
         if said and said != expected:
             score.false.append(f"{order.id} ({order.plan.fault or 'healthy'}): {said}")
         elif expected and not said:
-            score.miss(order.plan.fault, order.id)
+            score.miss(order.plan.fault, f"{order.id}: {told.others.get(order.id)}")
         elif expected:
             score.right[order.plan.fault] += 1
     return score
@@ -227,12 +229,13 @@ class Noticed:
 class Delays:
     """Seconds from the moment at which something could be known until it was told, by fault; of messages and of orders.
 
-    `passing` are verdicts and diagnoses that were wrong and took themselves back.
+    `passing` are verdicts and diagnoses that were wrong and took themselves back; in `gaps` nothing could be seen.
     """
 
     messages: dict[str, list[float]] = field(default_factory=dict)
     orders: dict[str, list[float]] = field(default_factory=dict)
     passing: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
 
     def report(self) -> str:
         lines = [f"{'fault':20}{'n':>4}{'message p95':>13}{'max':>7}{'order p95':>13}{'max':>7}"]
@@ -241,7 +244,7 @@ class Delays:
             messages = [each for row in rows for each in self.messages.get(row, [])]
             orders = [each for row in rows for each in self.orders.get(row, [])]
             lines.append(f"{name:20}{max(len(messages), len(orders)):4}{_shown(messages)}{_shown(orders)}")
-        return "\n".join([*lines, f"wrong for a while: {len(self.passing)} {self.passing[:10]}"])
+        return "\n".join([*lines, f"wrong for a while: {len(self.passing)} {self.passing[:10]}", f"gaps: {self.gaps}"])
 
 
 def _shown(seconds: Sequence[float]) -> str:
@@ -272,6 +275,8 @@ async def measure_delays(server: Server, settings: Settings, ledgers: Sequence[L
     expected = {order.id: order.expected.kind for ledger in ledgers for order in ledger.orders.values()}
     delays.passing += [f"{order}: {kind}" for order, kind in noticed.orders if expected.get(order) not in (kind, None)]
     delays.passing += [f"{order}: {kind}" for order, kind in noticed.orders if expected.get(order) is None]
+    sights = server.brokers.sights()
+    delays.gaps = [f"{gap.reason} {gap.start:%H:%M:%S}" for sight in sights for gap in sight.gaps]
     return delays
 
 

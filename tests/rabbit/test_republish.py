@@ -153,6 +153,32 @@ async def test_a_message_that_came_to_no_queue_is_kept_and_sent_as_at_first(
         assert [each.result for each in await record(watched, life.key)] == ["returned", "published"]
 
 
+async def test_lost_once_more_it_can_be_sent_once_more(
+    watched_node: RabbitNode, company: Company, tmp_path: Path
+) -> None:
+    async with watching_again(watched_node, tmp_path) as watched:
+        life = await lose(company, watched, "B-7", "again-and-again")
+        refused: list[bool] = []
+
+        async def refuse(message: AbstractIncomingMessage) -> None:
+            refused.append(True)
+            await message.reject(requeue=False)
+
+        stop = await company.consume("mes.orders", refuse)
+        for times in (1, 2):
+            assert (await watched.watches.republish(life, "Vera")).result == "published"
+
+            async def lost_again(after: MessageLife = life, times: int = times) -> MessageLife | None:
+                held = [each for each in await watched.lives("B-7") if each.held]
+                later = [each for each in held if each.since and after.since and each.since > after.since]
+                return later[0] if later and len(refused) == times else None
+
+            life = await until(lost_again)
+            assert life.held == "rejected"
+        await stop()
+        assert [each.result for each in await record(watched, life.key)] == ["published", "published"]
+
+
 async def test_off_unless_turned_on_and_refused_without_rights(
     watched_node: RabbitNode, company: Company, tmp_path: Path
 ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
@@ -240,8 +239,11 @@ class BrokerWatch:
             self._missing.clear()
             await self._sources.count_queues()
             await asyncio.sleep(min(_AGAIN_SECONDS, poll))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._missing.wait(), poll - min(_AGAIN_SECONDS, poll))
+            missing = asyncio.create_task(self._missing.wait())
+            try:  # asyncio.wait_for may swallow the end of this very task
+                await asyncio.wait([missing], timeout=max(0.0, poll - _AGAIN_SECONDS))
+            finally:
+                missing.cancel()
 
     async def _every(self, seconds: float, work: object) -> None:
         assert callable(work)

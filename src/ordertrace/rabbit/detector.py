@@ -314,6 +314,8 @@ class Detector:
             life.dead_waiting = max(life.dead_waiting + (life.published > life.dead_waiting), 1)
         else:
             life.dead_taken = max(life.dead_taken, life.delivered, 1)
+        if life.reborn:
+            self._clear(life, letter.at)  # what comes now is another loss
         life.reborn = False
         book.end(life)
         book.place(life)

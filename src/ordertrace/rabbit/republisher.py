@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import aiormq
 import structlog
@@ -123,7 +123,7 @@ class Republisher:
 
     async def _check_earlier(self, life: MessageLife) -> None:
         for earlier in await self._store.of_message(life.broker, life.key):
-            if earlier.queue != life.queue or (life.since and earlier.began_at < life.since - timedelta(seconds=1)):
+            if earlier.queue != life.queue or (life.since and earlier.began_at < life.since):
                 continue
             at = earlier.began_at.isoformat(timespec="seconds")
             if earlier.result == "published":
