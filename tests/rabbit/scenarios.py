@@ -33,6 +33,7 @@ from tests.rabbit.company import until
 SPEED = 180.0  # the example's settings suit 60
 SETTLING_SECONDS = 25.0
 RUN_SECONDS = 240.0
+STOPPING_SECONDS = 30.0
 NOTICING_SECONDS = 0.05
 CERTAIN = (
     "unroutable", "expired", "maxlen", "rejected", "delivery_limit", "queue_deleted", "broker_restart", "stuck_in_queue",
@@ -149,6 +150,9 @@ async def run_and_compare(
     finally:
         noticing.cancel()
         compared.set()
+        _, unrested = await asyncio.wait(runs, timeout=STOPPING_SECONDS)
+        for run in unrested:
+            run.cancel()
         await asyncio.gather(noticing, *runs, return_exceptions=True)
     return scores, delays
 
