@@ -120,7 +120,7 @@ def _record(row: Row) -> LogRecord:
         event_name=event_name,
         attributes=_attributes(attributes, types),
     )
-    if body or kind:
+    if kind != "none":
         record.body.CopyFrom(to_any_value(body, kind))
     return record
 

@@ -100,7 +100,7 @@ SELECT
     scope,
     CAST((keys, values), 'Map(LowCardinality(String), String)'),
     event,
-    transform(ascii(record.body), $types, ''),
+    if(record.body = '', 'none', transform(ascii(record.body), $types, '')),
     CAST((
         arrayFilter((key, tag) -> tag NOT IN (0, 10), keys, tags),
         arrayMap(tag -> transform(tag, $types, ''), arrayFilter(tag -> tag NOT IN (0, 10), tags))

@@ -19,7 +19,8 @@ CREATE TABLE otel_logs
     ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     EventName LowCardinality(String) CODEC(ZSTD(1)),
-    -- types of the body and of attribute values where they are not strings: int, bool, double, bytes, array, map
+    -- types of the body and of attribute values where they are not strings: int, bool, double, bytes, array, map; none for a
+    -- record without a body
     BodyType LowCardinality(String) CODEC(ZSTD(1)),
     LogAttributeTypes Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
     ObservedTimestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
