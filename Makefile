@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test bench check install format docs lock clean
+.PHONY: run test bench harden check install format docs lock clean
 
 # The reference company on a real RabbitMQ, watched by ordertrace. ARGS="--seed 7 --orders-per-minute 120"
 run: install
@@ -20,6 +20,12 @@ test: install
 # Figures, into bench/results.
 bench: install
 	$(BIN)/python -m bench --broker $(ARGS)
+
+# A hundred thousand mutated requests, twenty kills under load, a full disk, and real senders.
+harden: install
+	$(BIN)/python -m bench.fuzz $(ARGS)
+	$(BIN)/python -m bench.kills
+	$(BIN)/python -m bench.senders
 
 # Style, types and the import contract, without tests.
 check: install

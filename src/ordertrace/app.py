@@ -4,6 +4,7 @@
                                                               ↓ told of        ↑
     pages, API  ←  order reader  ←  store  ←  findings  ←  sweeper  ←  broker watches
     pages, API  ←  incidents  ←  findings
+    another backend  ←  forwarder  ←  store (groups that are joined)
 
 Shutting down: receivers stop taking requests, the watches write what they have, the intake drains into the store, the
 sweeper ends, the store closes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from ordertrace.ingest.kinds import Kind
 from ordertrace.ingest.records import to_delimited
 from ordertrace.store.span_writer import Group, SpanWriter
 from tests.ingest.conftest import running, settings_in
-from tests.ingest.requests import request, span
+from tests.ingest.requests import log_request, record, request, span
 
 PII = {
     "note": "write to planted.person@example.com",
@@ -58,13 +59,19 @@ async def test_nothing_planted_reaches_the_disk(tmp_path: Path, capfd: pytest.Ca
     said.links.add(
         trace_id=b"t" * 16, span_id=b"s" * 8, trace_state="planted.person@example.com", attributes=said.attributes
     )
+    told = log_request(record("mail planted.person@example.com", PII), record(PII), resource=PII)
+    texts = {key: value for key, value in PII.items() if isinstance(value, str)}
+    zipkin = {"traceId": "a", "id": "b", "name": "to planted.person@example.com", "tags": texts}
     async with running(settings_in(tmp_path, group_age_max="10s")) as run:
         await run.intake.admit(one.SerializeToString(), "grpc")
+        await run.intake.admit(told.SerializeToString(), "grpc", Kind.LOGS)
+        await run.intake.admit(json.dumps([zipkin]).encode(), "zipkin", Kind.ZIPKIN)
         held = [path for path in (tmp_path / "journal").iterdir() if path.is_file()]
-        assert len(held) == 1
-        assert not TRACES_OF_PII.search(held[0].read_bytes())
+        assert len(held) == 3
+        assert not any(TRACES_OF_PII.search(path.read_bytes()) for path in held)
         await run.intake.flush()
         assert "[email]" in str(run.rows("SELECT * FROM otel_traces"))
+        assert "[email]" in str(run.rows("SELECT * FROM otel_logs"))
         run.store.connect().command("SYSTEM FLUSH LOGS")
     for path in tmp_path.rglob("*"):  # noqa: ASYNC240
         if path.is_file():
