@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import pickle
 import platform
 import shutil
 import statistics
@@ -17,13 +16,14 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bench import broker
 from bench.payloads import build_request
+from bench.sending import send
 from bench.server import Server
+from bench.shapes import measure_shapes
 
 _SPANS_A_REQUEST, _IN_FLIGHT = 500, 4
 _ANSWERS = 40  # of each page
@@ -33,6 +33,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="bench")
     arguments.add_argument("--spans", type=int, default=1_000_000)
     arguments.add_argument("--directory", type=Path, help="where to put the data (default: a temporary directory)")
+    arguments.add_argument("--short", action="store_true", help="a few large requests only, no other shapes of load")
     arguments.add_argument("--broker", action="store_true", help="also what the watch costs a broker")
     chosen = arguments.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="ordertrace-bench-", dir=chosen.directory))
@@ -40,7 +41,7 @@ def main() -> None:
         result = {
             "machine": platform.platform(),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **measure(chosen.spans, directory),
+            **measure(chosen.spans, directory, shapes=not chosen.short),
             **(broker.run() if chosen.broker else {}),
         }
     finally:
@@ -52,7 +53,7 @@ def main() -> None:
         sys.stdout.write(f"{name:52} {value if isinstance(value, str) else f'{value:,.2f}'}\n")
 
 
-def measure(spans: int, directory: Path) -> dict[str, str | float]:
+def measure(spans: int, directory: Path, shapes: bool) -> dict[str, str | float]:
     """All figures, by name; units last in the name."""
     start = time.time_ns()
     requests = [build_request(i, _SPANS_A_REQUEST, start) for i in range(spans // _SPANS_A_REQUEST)]
@@ -66,21 +67,20 @@ def measure(spans: int, directory: Path) -> dict[str, str | float]:
     with Server(directory / "data") as server:
         result["start_seconds"] = server.start_seconds
         result["idle_memory_mb"] = server.memory()[0]
-        _send(server, directory, warm_up)
+        send(server.grpc_address, directory, warm_up, _IN_FLIGHT)
         warm = len(warm_up) * _SPANS_A_REQUEST
         server.wait_until_stored(warm)
         cpu, began = server.cpu_seconds(), time.perf_counter()
-        sent = _send(server, directory, requests)
+        sent = send(server.grpc_address, directory, requests, _IN_FLIGHT)
         server.wait_until_stored(warm + spans)
         stored_seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
-        answers = sorted(sent["answers"])
         result |= {
-            "acknowledged_spans_a_second": spans / sent["wall"],
+            "acknowledged_spans_a_second": spans / sent.wall,
             "stored_spans_a_second": spans / stored_seconds,
             "server_cpu_us_a_span": cpu / spans * 1e6,
             "server_cpu_to_upb_parse_ratio": cpu / spans * 1e6 / parse,
-            "answer_median_ms": statistics.median(answers) * 1e3,
-            "answer_p99_ms": answers[int(len(answers) * 0.99)] * 1e3,
+            "answer_median_ms": sent.quantile(0.5) * 1e3,
+            "answer_p99_ms": sent.quantile(0.99) * 1e3,
             "loaded_memory_mb": server.memory()[1],
         }
         time.sleep(5)
@@ -92,22 +92,12 @@ def measure(spans: int, directory: Path) -> dict[str, str | float]:
             "board": "/",
         }.items():
             result |= _latencies(name, server, path)
-    result["disk_bytes_a_span"] = _merged_bytes(directory / "data") / (spans + warm)
+        stored = warm + spans
+        if shapes:
+            result |= measure_shapes(server, directory, spans / stored_seconds)
+            stored = int(server.metric("ordertrace_spans_stored_total"))
+    result["disk_bytes_a_span"] = _merged_bytes(directory / "data") / stored
     return result
-
-
-def _send(server: Server, directory: Path, requests: list[bytes]) -> dict[str, Any]:
-    path = directory / "requests.pickle"
-    path.write_bytes(pickle.dumps(requests))
-    command = [sys.executable, "-m", "bench.sender", server.grpc_address, str(path), str(_IN_FLIGHT)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
-        assert sender.stdout
-        assert sender.stdin
-        sender.stdout.readline()
-        sender.stdin.write("go\n")
-        sender.stdin.flush()
-        answered: dict[str, Any] = json.loads(sender.stdout.readline())
-        return answered
 
 
 def _latencies(name: str, server: Server, path: str) -> dict[str, float]:

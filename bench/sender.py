@@ -14,14 +14,20 @@ import grpc
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-async def send_all(address: str, requests: list[bytes], in_flight: int) -> list[float]:
-    """Seconds from request to answer, one for each; a refusal for overload is sent again and counts from its first try."""
-    waiting, seconds = iter(requests), list[float]()
+async def send_all(address: str, requests: list[bytes], in_flight: int, a_second: float = 0) -> list[float]:
+    """Seconds from request to answer, one for each; a refusal for overload is sent again and counts from its first try.
+
+    Each of `in_flight` senders has a connection of its own and waits for an answer before it sends again; at most
+    `a_second` requests are begun a second (0: as many as can be).
+    """
+    waiting, seconds, began = iter(enumerate(requests)), list[float](), time.perf_counter()
 
     async def one() -> None:
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
             export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_EXPORT)
-            for request in waiting:
+            for place, request in waiting:
+                if a_second and (early := began + place / a_second - time.perf_counter()) > 0:
+                    await asyncio.sleep(early)
                 started = time.perf_counter()
                 while True:
                     try:
@@ -38,13 +44,13 @@ async def send_all(address: str, requests: list[bytes], in_flight: int) -> list[
 
 
 def main() -> None:
-    address, path, in_flight = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    address, path, in_flight, a_second = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     requests: list[bytes] = pickle.loads(Path(path).read_bytes())
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
     started = time.perf_counter()
-    seconds = asyncio.run(send_all(address, requests, in_flight))
+    seconds = asyncio.run(send_all(address, requests, in_flight, a_second))
     sys.stdout.write(json.dumps({"wall": time.perf_counter() - started, "answers": seconds}) + "\n")
 
 

@@ -99,6 +99,14 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def wait_until_idle(self, seconds: float = 120) -> None:
+        """Returns once all that was acknowledged is stored and joined."""
+        until = time.monotonic() + seconds
+        while any((self.directory / "journal").glob("*.segment")):
+            if time.monotonic() > until:
+                raise TimeoutError(f"something is not stored after {seconds} s")
+            time.sleep(0.1)
+
     def _wait(self, path: str, seconds: float) -> None:
         until = time.monotonic() + seconds
         while True:

@@ -418,7 +418,11 @@ class Settings(BaseSettings):
                 )
             if unknown := set(step.next) - statuses:
                 raise ValueError(f"step {step.status}: next {sorted(unknown)} is no [[step]] and ends no order")
-        for rule in (*self.order.id, *self.order.status, *(text for key in self.order.key for text in (*key.find, *key.made))):
+        for rule in (
+            *self.order.id,
+            *self.order.status,
+            *(text for key in self.order.key for text in (*key.find, *key.made)),
+        ):
             parse_rule(rule)
         return self
 

@@ -21,7 +21,8 @@ from ordertrace.errors import Invalid, Overloaded, Unavailable
 from ordertrace.ingest.intake import Intake
 from ordertrace.ingest.kinds import Kind
 from ordertrace.ingest.records import to_delimited
-from ordertrace.store.span_writer import Group, SpanWriter
+from ordertrace.store.group_writer import Group
+from ordertrace.store.span_writer import SpanWriter
 from tests.ingest.conftest import running, settings_in
 from tests.ingest.requests import log_request, record, request, span
 
@@ -138,7 +139,7 @@ async def test_a_group_written_twice_is_there_once(tmp_path: Path) -> None:
         for _ in range(2):
             file = os.memfd_create("test")
             os.write(file, to_delimited(body) + body)
-            writer.write(Group("same", datetime.now(UTC), file))
+            writer.write(Group("same", datetime.now(UTC), file, 1, 1))
             os.close(file)
         assert run.rows("SELECT count() FROM otel_traces") == [(1,)]
 

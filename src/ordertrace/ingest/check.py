@@ -24,7 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from ..errors import Invalid
 from ..privacy.rules import drop_pattern
 from ..settings import PrivacySettings
-from ..store.span_writer import AHEAD_MAX_NS, EARLIEST_NS
+from ..store.group_writer import AHEAD_MAX_NS, EARLIEST_NS
 
 _SUSPECTS_MAX, _SUSPECT_BYTES_MAX = 32, 64 * 1024  # looking closer must cost less than taking the request apart
 _IN_ATTRIBUTES = (0x12,)  # a value is field 2 of its attribute

@@ -27,8 +27,9 @@ from ..errors import Invalid, OrdertraceError, Overloaded, TooLarge, Unavailable
 from ..metrics import Metrics
 from ..privacy.keys import open_key_ring
 from ..settings import Settings, data_directory
+from ..store.group_writer import Group, GroupWriter
 from ..store.log_writer import LogWriter
-from ..store.span_writer import Group, SpanWriter
+from ..store.span_writer import SpanWriter
 from ..store.store import Store
 from ..store.zipkin_writer import ZipkinWriter
 from .check import Checked, LogCheck, TraceCheck
@@ -45,10 +46,6 @@ Join = Callable[[Sequence[datetime], Sequence[datetime]], Awaitable[None]]
 class _Check(Protocol):
     def check(self, payload: bytes) -> Checked: ...
     def plain(self, payload: bytes) -> bytes: ...
-
-
-class _Writer(Protocol):
-    def write(self, group: Group) -> None: ...
 
 
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -84,7 +81,7 @@ class _Lane:
 
     check: _Check
     waiting: list[_Waiting] = field(default_factory=list)
-    writer: _Writer | None = None
+    writer: GroupWriter | None = None
 
 
 class Intake:
@@ -463,13 +460,15 @@ class Intake:
         except (ValueError, DecodeError):
             return request
 
-    def _write_parts(self, writer: _Writer, segment: Segment, requests: list[bytes], first: int) -> None:
+    def _write_parts(self, writer: GroupWriter, segment: Segment, requests: list[bytes], first: int) -> None:
         """Halves until a refused request stands alone. Names depend on the place only, so that a repetition changes nothing."""
         name = f"{segment.name}-{first}-{len(requests)}"
         file = os.memfd_create("part")
         try:
             os.write(file, b"".join(piece for request in requests for piece in to_file(segment.kind, request)))
-            writer.write(Group(name, segment.inserted_at, file))
+            writer.write(
+                Group(name, segment.inserted_at, file, len(requests), len(requests) * segment.count // segment.requests)
+            )
         except Invalid as error:
             if len(requests) == 1:
                 self._journal.set_aside(name, requests[0])

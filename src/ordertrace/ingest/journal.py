@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import Invalid, OrdertraceError, Unavailable
 from ..privacy.keys import KeyRing, sync_directory
-from ..store.span_writer import Group
+from ..store.group_writer import Group
 from .kinds import Kind
 from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_file
 
@@ -48,7 +48,7 @@ class Segment:
 
     @property
     def group(self) -> Group:
-        return Group(self.name, self.inserted_at, self.file)
+        return Group(self.name, self.inserted_at, self.file, self.requests, self.count)
 
 
 @dataclass(slots=True)

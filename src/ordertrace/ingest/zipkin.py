@@ -18,7 +18,7 @@ from pydantic_core import CoreConfig, SchemaValidator, ValidationError
 from pydantic_core import core_schema as cs
 
 from ..errors import Invalid
-from ..store.span_writer import AHEAD_MAX_NS, EARLIEST_NS
+from ..store.group_writer import AHEAD_MAX_NS, EARLIEST_NS
 from .check import Checked
 from .zipkin_proto import KINDS, ListOfSpans
 

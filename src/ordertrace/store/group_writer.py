@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error as EngineError
@@ -15,8 +16,11 @@ from clickhouse_connect.driver.exceptions import Error as EngineError
 from ..errors import Invalid, Unavailable
 from ..metrics import Metrics
 from ..settings import Settings
-from .span_writer import AHEAD_MAX_NS, EARLIEST_NS, Group
 from .store import clean
+
+EARLIEST_NS = 946_684_800 * 10**9  # 2000-01-01
+AHEAD_MAX_NS = 86_400 * 10**9
+_ROWS_A_BLOCK = 32_000  # what the engine works on at once; smaller blocks cost more, larger ones more memory
 
 # Errors of the engine that speak of what it read. All others are its own trouble: the group waits rather than being judged.
 _UNREADABLE = (
@@ -31,6 +35,21 @@ _UNREADABLE = (
     "TOO_LARGE",
     "DECIMAL_OVERFLOW",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Requests that are written together: `file` is a descriptor of a file in memory with each request behind its length.
+
+    `name` is the same whenever this group is written again; `inserted_at` differs from that of any other group; there are
+    `count` spans or log records in `requests` requests.
+    """
+
+    name: str
+    inserted_at: datetime
+    file: int
+    requests: int
+    count: int
 
 
 class GroupWriter:
@@ -74,5 +93,6 @@ class GroupWriter:
             "inserted_at": group.inserted_at.astimezone(UTC),
             "earliest": EARLIEST_NS,
             "latest": time.time_ns() + AHEAD_MAX_NS,
+            "block": max(1, _ROWS_A_BLOCK * group.requests // max(1, group.count)),
         }
         return parameters | ({"schema": self.schema} if self.schema else {})

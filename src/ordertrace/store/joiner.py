@@ -33,4 +33,4 @@ class Joiner:
         parameters = {**self._parameters, "groups": list(groups)}
         await self._store.execute("join_log_traces", parameters)
         await self._store.execute("join_log_events", parameters)
-        await self._store.execute("join_log_waiting", parameters)
+        await self._store.execute("join_waiting", parameters)

@@ -1,7 +1,7 @@
 -- Turns a group of OTLP log requests into rows, with the privacy rules inside; built as insert_spans.sql is.
 -- A record without a time that can be true gets the one at which it was observed, or else that of its group.
 -- file: the path of the requests, each behind its length; structure, schema: what is in it; token: the group's name, under
--- which a repetition is no insert; inserted_at: the group's time; earliest, latest: times that can be true, in ns since 1970
+-- which a repetition is no insert; inserted_at: the group's time; block: requests to work on at once; earliest, latest: times that can be true, in ns since 1970
 -- $…: expressions made from the settings by log_writer.py: decoded (of `raw`), types, drops (of `key`), suspects (of `value`),
 -- scrub_said (of the array `said`), codes (of `key`), and arrays of what each rule finds (in `body`; in `found`, by `found_codes`)
 INSERT INTO otel_logs
@@ -112,4 +112,4 @@ SELECT
     now
 FROM kept
 SETTINGS format_schema = {schema:String}, max_threads = 1, insert_deduplication_token = {token:String},
-    deduplicate_blocks_in_dependent_materialized_views = 1, max_insert_block_size = 1000000, query_plan_enable_optimizations = 0
+    deduplicate_blocks_in_dependent_materialized_views = 1, max_block_size = {block:UInt64}, max_insert_block_size = 1000000, query_plan_enable_optimizations = 0

@@ -3,8 +3,10 @@
 -- here: one column of bytes is several times cheaper to read than a column for each kind of value. Every expression is
 -- written once and bound by a lambda or a subquery: analysing it again costs more than running it.
 -- file: its path; structure, schema: what is in it; token: the group's name, under which a repetition is no insert;
--- inserted_at: the group's time; earliest, latest: times of spans that can be true, in ns since 1970
--- $…: expressions made from the settings by span_writer.py: decoded (of `raw`), drops (of `key`), suspects (of `value`),
+-- inserted_at: the group's time; block: requests to work on at once; earliest, latest: times of spans that can be true, in ns
+-- since 1970
+-- $…: expressions made from the settings by span_writer.py: decoded (of `raw`), types (first bytes and the kinds they tell),
+-- drops (of `key`), suspects (of `value`),
 -- scrub_said (of the array `said`), codes (of `key`), and arrays of what each rule finds (in `found`, by `found_codes`)
 INSERT INTO otel_traces
 (
@@ -119,7 +121,7 @@ SELECT
     arraySlice(notes, 1 + length(span.events)).2,
     CAST((
         arrayFilter((key, tag) -> tag NOT IN (0, 10), keys, tags),
-        arrayMap(tag -> transform(tag, [16, 24, 33, 42, 50, 58], ['bool', 'int', 'double', 'array', 'map', 'bytes'], ''), arrayFilter(tag -> tag NOT IN (0, 10), tags))
+        arrayMap(tag -> transform(tag, $types, ''), arrayFilter(tag -> tag NOT IN (0, 10), tags))
     ), 'Map(LowCardinality(String), LowCardinality(String))'),
     order_ids[rule],
     $order_sources[rule],
@@ -128,4 +130,4 @@ SELECT
     {inserted_at:DateTime64(3)}
 FROM kept
 SETTINGS format_schema = {schema:String}, max_threads = 1, insert_deduplication_token = {token:String},
-    max_insert_block_size = 1000000, query_plan_enable_optimizations = 0
+    max_block_size = {block:UInt64}, max_insert_block_size = 1000000, query_plan_enable_optimizations = 0

@@ -54,3 +54,4 @@ WHERE inserted_at IN ({groups:Array(DateTime64(3))})
     AND (failed OR SpanKind != 'Client' OR (vals[indexOf(keys, 'db.system')] = '' AND vals[indexOf(keys, 'db.system.name')] = '' AND vals[indexOf(keys, 'messaging.system')] = ''))
     -- an order that a system does not know is not an order
     AND NOT (OrderIdBy = 'pattern' AND code = '404')
+SETTINGS max_threads = 1

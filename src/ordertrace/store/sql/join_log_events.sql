@@ -52,3 +52,4 @@ LEFT JOIN
 WHERE inserted_at IN ({groups:Array(DateTime64(3))})
     AND (SeverityNumber >= 17 OR OrderStatus != '')
     AND (OrderId != '' OR TraceId != '')
+SETTINGS max_threads = 1

@@ -12,3 +12,4 @@ WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '' AND Trace
             AND inserted_at NOT IN ({groups:Array(DateTime64(3))})
     )
 GROUP BY TraceId, OrderId
+SETTINGS max_threads = 1

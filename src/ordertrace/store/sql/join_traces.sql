@@ -5,3 +5,4 @@ SELECT TraceId, OrderId, min(OrderIdBy), max(inserted_at)
 FROM otel_traces
 WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != ''
 GROUP BY TraceId, OrderId
+SETTINGS max_threads = 1

@@ -1,0 +1,54 @@
+"""Runs the sender in a process of its own and reads what it measured."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`wall`: seconds from the first request to the last answer; `answers`: seconds of each, shortest first."""
+
+    wall: float
+    answers: Sequence[float]
+
+    def quantile(self, share: float) -> float:
+        """Seconds within which this share of the requests was answered."""
+        return self.answers[min(len(self.answers) - 1, int(len(self.answers) * share))]
+
+
+def send(address: str, directory: Path, requests: list[bytes], in_flight: int, a_second: float = 0) -> Sent:
+    """Sends all and waits for the answers."""
+    with sending(address, directory, requests, in_flight, a_second) as sender:
+        return finished(sender)
+
+
+@contextmanager
+def sending(
+    address: str, directory: Path, requests: list[bytes], in_flight: int, a_second: float = 0
+) -> Iterator[subprocess.Popen[str]]:
+    """A sender that has begun; ask `finished` for what it measured."""
+    path = directory / "requests.pickle"
+    path.write_bytes(pickle.dumps(requests))
+    command = [sys.executable, "-m", "bench.sender", address, str(path), str(in_flight), str(a_second)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
+        assert sender.stdout
+        assert sender.stdin
+        sender.stdout.readline()
+        sender.stdin.write("go\n")
+        sender.stdin.flush()
+        yield sender
+
+
+def finished(sender: subprocess.Popen[str]) -> Sent:
+    """Waits for the end."""
+    assert sender.stdout
+    answered = json.loads(sender.stdout.readline())
+    return Sent(answered["wall"], sorted(answered["answers"]))
