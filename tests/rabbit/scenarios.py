@@ -62,6 +62,7 @@ class Score:
     missed: dict[str, list[str]] = field(default_factory=dict)
     right: Counter[str] = field(default_factory=Counter)
     healthy: int = 0
+    unknowable: list[str] = field(default_factory=list)  # what alone could have shown it was dropped
 
     def miss(self, fault: str, what: str) -> None:
         self.missed.setdefault(fault, []).append(what)
@@ -118,7 +119,7 @@ def company_options(node: RabbitNode, vhost: str, server: Server, **more: Any) -
 
 
 async def run_and_compare(
-    server: Server, node: RabbitNode, settings: Settings, companies: Sequence[Options]
+    server: Server, node: RabbitNode, settings: Settings, companies: Sequence[Options], dropped: Collection[str] = ()
 ) -> tuple[list[Score], Delays]:
     """Runs the companies side by side; compares when all their orders rest, while they still live.
 
@@ -142,10 +143,10 @@ async def run_and_compare(
                     if run.done():
                         await run
         ends = time.monotonic() + SETTLING_SECONDS
-        scores = await _score_all(server, resting)
+        scores = await _score_all(server, resting, dropped)
         while any(score.missed or score.false for score in scores) and time.monotonic() < ends:
             await asyncio.sleep(1)
-            scores = await _score_all(server, resting)
+            scores = await _score_all(server, resting, dropped)
         delays = await measure_delays(server, settings, resting, noticed)
     finally:
         noticing.cancel()
@@ -157,9 +158,9 @@ async def run_and_compare(
     return scores, delays
 
 
-async def _score_all(server: Server, ledgers: Sequence[Ledger]) -> list[Score]:
+async def _score_all(server: Server, ledgers: Sequence[Ledger], dropped: Collection[str]) -> list[Score]:
     told = await ask(server)
-    return [compare_messages(ledgers, told), *(compare_orders(each, told) for each in ledgers)]
+    return [compare_messages(ledgers, told), *(compare_orders(each, told, dropped) for each in ledgers)]
 
 
 async def ask(server: Server) -> Told:
@@ -201,13 +202,16 @@ def compare_messages(ledgers: Sequence[Ledger], told: Told) -> Score:
     return score
 
 
-def compare_orders(ledger: Ledger, told: Told) -> Score:
+def compare_orders(ledger: Ledger, told: Told, dropped: Collection[str] = ()) -> Score:
+    """`dropped` are orders of which telemetry of a status was lost: that nothing followed may not be seen of them."""
     score = Score("orders", healthy=sum(not order.plan.fault for order in ledger.orders.values()))
     for order in ledger.orders.values():
         expected = order.expected.kind if order.plan.fault in HARMS else None
         said = told.orders.get(order.id)
         if said and said != expected:
             score.false.append(f"{order.id} ({order.plan.fault or 'healthy'}): {said}")
+        elif expected and not said and order.id in dropped and order.plan.fault in OF_ORDERS_ONLY:
+            score.unknowable.append(f"{order.plan.fault} {order.id}: {told.others.get(order.id)}")
         elif expected and not said:
             score.miss(order.plan.fault, f"{order.id}: {told.others.get(order.id)}")
         elif expected:
@@ -324,6 +328,7 @@ class Lossy(Collector):
         self._share, self._seconds_max = share, seconds_max
         self._draw = random.Random(5)
         self.dropped = 0
+        self.dropped_statuses: set[str] = set()  # orders of which some span with a status is lost
         self._lock = threading.Lock()
 
     def __enter__(self) -> Lossy:
@@ -333,7 +338,13 @@ class Lossy(Collector):
     def _keep(self, transport: str, request: ExportTraceServiceRequest) -> None:
         with self._lock:
             for scope in (scope for group in request.resource_spans for scope in group.scope_spans):
-                kept = [span for span in scope.spans if self._draw.random() >= self._share]
+                kept = []
+                for span in scope.spans:
+                    said = {each.key: each.value.string_value for each in span.attributes}
+                    if self._draw.random() >= self._share:
+                        kept.append(span)
+                    elif "order.status" in said:
+                        self.dropped_statuses.add(said.get("order.id", ""))
                 self.dropped += len(scope.spans) - len(kept)
                 del scope.spans[:]
                 scope.spans.extend(kept)

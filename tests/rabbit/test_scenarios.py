@@ -53,7 +53,7 @@ async def test_every_loss_is_named_and_nothing_else(
                 one, seed=seed + 1, first_number=5_000_000, amqp_url=one.amqp_url.replace(VHOST, TWO),
                 otlp_grpc=lossy.grpc_address, otlp_http=lossy.http_url,
             )  # fmt: skip
-            scores, delays = await run_and_compare(server, watched_node, settings, (one, two))
+            scores, delays = await run_and_compare(server, watched_node, settings, (one, two), lossy.dropped_statuses)
         assert lossy.dropped > 100
     _show(capsys, seed, scores, delays)
     assert [score for score in scores if not score.holds()] == [], f"seed {seed}"
@@ -80,5 +80,7 @@ def _show(capsys: pytest.CaptureFixture[str], seed: int, scores: list[Score], de
         sys.stdout.write(f"\nseed {seed}\n")
         for score in scores:
             sys.stdout.write(f"{score.of}: {score.right.total()} right, {score.healthy} healthy, ")
-            sys.stdout.write(f"missed {score.missed}, {len(score.false)} false {score.false[:10]}\n")
+            sys.stdout.write(
+                f"missed {score.missed}, unknowable {score.unknowable}, {len(score.false)} false {score.false[:10]}\n"
+            )
         sys.stdout.write(f"{delays.report()}\n")
