@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -13,16 +14,22 @@ import grpc
 import httpx2
 import pytest
 from backports import zstd
+from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
+from ordertrace.errors import Invalid
+from ordertrace.receivers.otlp_json import from_json
 from tests.ingest.conftest import Running, running, settings_in
 from tests.ingest.requests import attributes, request, span
 
@@ -156,6 +163,47 @@ async def test_all_that_a_span_says_is_kept(server: Running) -> None:
     )
     assert row["Duration"] == 1_000_000
     assert row["ParentSpanId"] == b"12345678".hex()
+
+
+async def test_json_says_the_same_as_protobuf(server: Running) -> None:
+    values = {
+        "text": "ж",
+        "int": -(2**63),
+        "double": 0.1,
+        "yes": True,
+        "bytes": b"\0\1",
+        "array": [1, {"k": "v"}],
+        "map": {"k": []},
+    }
+    one = span("proto", values, kind=Span.SPAN_KIND_CLIENT, parent_span_id=b"12345678", flags=256)
+    one.events.add(time_unix_nano=2**63, name="e", attributes=attributes(values))
+    one.links.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    proto = request(one)
+    content = json_format.MessageToDict(proto)
+    said = content["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    for holder in (said, said["links"][0]):
+        holder |= {key: base64.b64decode(holder[key]).hex() for key in holder if key.endswith("Id")}
+    said |= {"unknown": {"a": 1}, "kind": 3, "droppedEventsCount": None}
+    assert from_json(json.dumps(content).encode(), ExportTraceServiceRequest) == proto.SerializeToString()
+    snake = {"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": "0" * 31 + "1", "name": "a"}]}]}]}
+    told = ExportTraceServiceRequest.FromString(from_json(json.dumps(snake).encode(), ExportTraceServiceRequest))
+    assert told.resource_spans[0].scope_spans[0].spans[0].trace_id == bytes(15) + b"\1"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "[]", "1", '{"resourceSpans": {}}', '{"resourceSpans": [1]}', '{"resourceSpans": [{"schemaUrl": 1}]}',
+        '{"resourceSpans": [{"scopeSpans": [{"spans": [{"kind": "none"}]}]}]}',
+        '{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": 1.5}]}]}]}',
+        '{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": "-1"}]}]}]}',
+        '{"resourceSpans": [{"schemaUrl": "\\ud800"}]}',
+        '{"resourceSpans": [{"resource": {"attributes": [{"value": {"boolValue": 1}}]}}]}',
+    ],
+)  # fmt: skip
+def test_json_of_another_shape_is_refused(wrong: str) -> None:
+    with pytest.raises(Invalid, match="not an ExportTraceServiceRequest"):
+        from_json(wrong.encode(), ExportTraceServiceRequest)
 
 
 async def test_order_id_from_a_path(server: Running) -> None:

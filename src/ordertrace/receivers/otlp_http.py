@@ -5,6 +5,8 @@ Errors are google.rpc.Status in the request's encoding.
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +31,7 @@ from .otlp_json import from_json
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 _KINDS = {"/v1/traces": Kind.SPANS, "/v1/logs": Kind.LOGS}
 _REQUESTS: dict[Kind, type[Message]] = {Kind.SPANS: ExportTraceServiceRequest, Kind.LOGS: ExportLogsServiceRequest}
+_AT_ONCE_BYTES_MAX = 256 * 1024  # a larger JSON is taken apart beside the event loop, which others wait for
 _PATHS = (*_KINDS, "/v1/metrics")
 
 
@@ -93,7 +96,11 @@ class OtlpHttpReceiver:
         return _metrics_answer(body, content_type)
 
     async def _admit(self, body: bytes, content_type: str, kind: Kind) -> Message:
-        payload = from_json(body, _REQUESTS[kind]) if content_type == _JSON else body
+        payload = body
+        if content_type == _JSON:
+            large = len(body) > _AT_ONCE_BYTES_MAX
+            convert = partial(from_json, body, _REQUESTS[kind])
+            payload = await asyncio.to_thread(convert) if large else convert()
         return to_response(kind, await self._intake.admit(payload, "http", kind))
 
 
