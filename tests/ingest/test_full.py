@@ -142,6 +142,27 @@ async def test_connections_beyond_the_limit_are_told_and_counted(tmp_path: Path)
         assert run.metric("ordertrace_limits_hit_total", limit="connections") >= 1
 
 
+async def test_grpc_requests_beyond_the_limit_are_told_and_counted(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    listen = settings.listen.model_copy(update={"connections_max": 4})
+    bodies = [request(span(f"s{i}")).SerializeToString() for i in range(8)]
+    async with (
+        running(settings.model_copy(update={"listen": listen})) as run,
+        grpc.aio.insecure_channel(run.grpc.address) as channel,
+    ):
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
+        end, told = time.monotonic() + 20, list[str]()
+        while not told and time.monotonic() < end:
+            answers = await asyncio.gather(*(call(body) for body in bodies), return_exceptions=True)
+            told = [one.code().name for one in answers if isinstance(one, grpc.aio.AioRpcError)]
+        assert set(told) == {"RESOURCE_EXHAUSTED"}
+        assert run.metric("ordertrace_limits_hit_total", limit="connections") >= 1
+        for body in bodies:
+            await call(body)
+        await run.intake.flush()
+        assert run.rows("SELECT count() FROM otel_traces") == [(8,)]
+
+
 async def test_a_queue_that_is_full_lets_go_again(tmp_path: Path) -> None:
     async with running(settings_in(tmp_path, queued_bytes_max=1024 * 1024, group_age_max="50ms")) as run:
         sent, waited = 0, 0

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from ..certificates import Certificates, Pem
-from ..errors import Internal, Invalid, OrdertraceError, Unavailable
+from ..errors import Internal, Invalid, OrdertraceError, Overloaded, Unavailable
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
 from ..listening import split_address
@@ -39,8 +39,10 @@ class OtlpGrpcReceiver:
                 ("grpc.max_concurrent_streams", 1000),
                 ("grpc.so_reuseport", 0),
             ],
-            maximum_concurrent_rpcs=settings.listen.connections_max,
+            # beyond our own bound, which is counted and says when to come again
+            maximum_concurrent_rpcs=2 * settings.listen.connections_max,
         )
+        self._at_once, self._at_once_max = 0, settings.listen.connections_max
 
     @property
     def address(self) -> str:
@@ -85,10 +87,16 @@ class OtlpGrpcReceiver:
         return await self._admit(payload, Kind.LOGS, context)
 
     async def _admit(self, payload: bytes, kind: Kind, context: _Context) -> bytes:
+        self._at_once += 1
         try:
+            if self._at_once > self._at_once_max:
+                self._metrics.limits_hit.labels("connections").inc()
+                raise Overloaded(f"{self._at_once_max} requests are being taken; send again later")
             admission = await self._intake.admit(payload, "grpc", kind)
         except OrdertraceError as error:
             await self._refuse(error, context)
+        finally:
+            self._at_once -= 1
         self._metrics.requests.labels("grpc", "ok").inc()
         return to_response(kind, admission).SerializeToString() if admission.refused else b""
 
