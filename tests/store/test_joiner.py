@@ -33,6 +33,7 @@ async def insert(store: Store, group: int, *spans: Mapping[str, object]) -> date
         "Timestamp": NOW,
         "TraceId": "t1",
         "SpanId": "s1",
+        "ParentSpanId": "",
         "SpanName": "work",
         "SpanKind": "Server",
         "ServiceName": "shop",
@@ -45,6 +46,10 @@ async def insert(store: Store, group: int, *spans: Mapping[str, object]) -> date
         "Events.Timestamp": [],
         "Events.Name": [],
         "Events.Attributes": [],
+        "Links.TraceId": [],
+        "Links.SpanId": [],
+        "Links.TraceState": [],
+        "Links.Attributes": [],
     }
     rows = [(*({**defaults, **span}[name] for name in defaults), inserted_at) for span in spans]
     await store.insert("otel_traces", [*defaults, "inserted_at"], rows)

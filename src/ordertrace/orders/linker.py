@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -26,13 +26,14 @@ from .sequence import Consumption, Delivery, align
 _log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 0.5
 _TURNS_MAX = 4
+_HOPS_MAX = 3
 _NEXT = timedelta(milliseconds=1)
 _SHARED_KNOWN_MAX = 10_000
 _SHARED_A_ROUND_MAX = 200
 _SHARED_LOOK_BACK = timedelta(days=1)
 _RUNS_MAX = 500
 _UNDER_WAY = timedelta(seconds=5)  # what was stamped before may be written after
-_PRESENT_EVERY_SECONDS = 2.0
+_PRESENT_EVERY = timedelta(seconds=2)
 _BESIDE = timedelta(minutes=2)  # how much of the sequences around what is new helps to place it
 
 Tell = Callable[[Sequence[datetime]], None]
@@ -51,6 +52,8 @@ class Linker:
         self._stamp = datetime.fromtimestamp(0, UTC)
         self._sequenced_at = datetime.fromtimestamp(0, UTC) + _UNDER_WAY
         self._sequenced: set[Row] = set()
+        self._changed_at = self._looked_at = datetime.fromtimestamp(0, UTC)
+        self._sees_links = False
         self._lock = asyncio.Lock()
 
     async def start(self, now: datetime) -> None:
@@ -63,9 +66,9 @@ class Linker:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
                 await self.work()
-                if self._watches_brokers:
+                if datetime.now(UTC) - self._changed_at < 2 * _UNDER_WAY:
                     await self.sequence()
-                await self.find_present()
+                    await self.find_present()
             except OrdertraceError as error:
                 _log.error("messages are not joined to spans", reason=str(error))
 
@@ -89,6 +92,8 @@ class Linker:
 
     async def sequence(self, now: datetime | None = None) -> None:
         """Joins consumer spans by the sequence of deliveries, where either came since the last time."""
+        if not self._watches_brokers:
+            return
         async with self._lock:
             stamp = self._next_stamp(now or datetime.now(UTC))
             fresh = [tuple(row) for row in await self._store.unsequenced(self._sequenced_at - _UNDER_WAY)]
@@ -102,10 +107,13 @@ class Linker:
 
     async def find_present(self, now: datetime | None = None) -> None:
         """Looks whose keys are that only time and presence tell; where settings say in which status orders are asked for."""
+        kinds = [kind for kind in self._store.kinds if kind.during]
+        if not kinds or (now or datetime.now(UTC)) - self._looked_at < _PRESENT_EVERY:
+            return
         async with self._lock:
-            for kind in self._store.kinds:
-                if kind.during:
-                    await self._match_presence(kind.name, kind.during, now or datetime.now(UTC))
+            self._looked_at = now or datetime.now(UTC)
+            for kind in kinds:
+                await self._match_presence(kind.name, kind.during, self._looked_at)
 
     async def _match_presence(self, kind: str, status: str, now: datetime) -> None:
         runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
@@ -137,8 +145,8 @@ class Linker:
         consumptions = await self._store.consumptions(system, start, until)
         if all(row[5] for row in consumptions):
             return []
-        threads: dict[Hashable, list[Consumption]] = defaultdict(list)
-        channels: dict[Hashable, list[Delivery]] = defaultdict(list)
+        threads: dict[str, list[Consumption]] = defaultdict(list)
+        channels: dict[str, list[Delivery]] = defaultdict(list)
         sequenced = {(row[2], row[3]): row[6] for row in consumptions}
         for thread, at, trace_id, span_id, words, order_id, _ in consumptions:
             threads[thread].append(Consumption(at, trace_id, span_id, tuple(words), order_id))
@@ -155,6 +163,7 @@ class Linker:
 
     async def _round(self, groups: Sequence[datetime], now: datetime) -> None:
         messages, stamp = self._messages[:], self._next_stamp(now)
+        self._changed_at = now
         if self._watches_brokers:
             if messages:
                 await self._store.name_by_messages(messages, stamp)
@@ -162,6 +171,13 @@ class Linker:
             if groups:
                 await self._store.note_consumers(groups, stamp)
         await self._store.note_keys(groups, stamp)
+        if groups and await self._store.note_links(groups, stamp):
+            self._sees_links = True
+        if self._sees_links:
+            for _ in range(_HOPS_MAX):  # what a link named may be linked in turn; all of it is settled together
+                await self._store.name_by_links([*groups, stamp], stamp)
+        if groups and (self._watches_brokers or self._sees_links):
+            await self._store.relabel(groups, stamp)
         await self._settle(groups, stamp)
         del self._messages[: len(messages)]
 
@@ -171,7 +187,8 @@ class Linker:
         for _ in range(_TURNS_MAX):
             shared = await self._store.find_shared(groups, stamp, list(self._shared), _SHARED_KNOWN_MAX)
             self._remember(shared)
-            await self._store.give_waiting(stamp, shared)
+            if self._watches_brokers or self._store.kinds or self._sees_links:
+                await self._store.give_waiting(stamp, shared)
             learned = False
             for first in range(0, len(shared), _SHARED_A_ROUND_MAX):
                 learned |= await self._divide(shared[first : first + _SHARED_A_ROUND_MAX], stamp, self._stamp + _NEXT)

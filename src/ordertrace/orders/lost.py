@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from ..model.flow import Flow
 from ..model.message import STUCK, MessageLife, MessageState, Verdict, WatchGap
 from ..model.order import Diagnosis, DiagnosisKind, OrderEvent, StatusView
+from .timeline import is_told_by_broker
 
 # A message about a status may leave a moment before the span that shows the status begins; clocks differ, too.
 _BEFORE = timedelta(seconds=2)
@@ -114,6 +115,17 @@ def diagnose_silence(
     return Diagnosis(
         DiagnosisKind.MESSAGE_STUCK, life.delivered_at or place.since, place.waits_for, 0.6, evidence, held
     )
+
+
+def misses_telemetry(system: str, events: Sequence[OrderEvent], watched: Watched) -> bool:
+    """Whether the broker gave the system more messages about the order than it shows spans for: not observed is not behind."""
+    given = {life.key for life in watched.lives if life.consumer == system and life.delivered_at}
+    shown = {
+        event.span_id
+        for event in events
+        if event.system == system and event.span_kind == "Consumer" and not is_told_by_broker(event)
+    }
+    return bool(shown) and len(shown) < len(given)
 
 
 def _is_messaged(place: Place, watched: Watched, flow: Flow, now: datetime) -> bool:

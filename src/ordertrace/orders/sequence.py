@@ -7,7 +7,7 @@ block of equal keys that is long enough and fits in time is joined, and what a g
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -48,9 +48,7 @@ class Match:
     delivery: Delivery
 
 
-def align(
-    channels: Mapping[Hashable, Sequence[Delivery]], threads: Mapping[Hashable, Sequence[Consumption]]
-) -> list[Match]:
+def align(channels: Mapping[str, Sequence[Delivery]], threads: Mapping[str, Sequence[Consumption]]) -> list[Match]:
     """What surely belongs together; channels and threads of one system, each in any order."""
     delivered = {name: sorted(course, key=lambda one: (one.at, one.key)) for name, course in channels.items()}
     known = {one.routing_key for course in delivered.values() for one in course}
@@ -66,7 +64,7 @@ def align(
     ]
     fits.sort(key=lambda fit: (-fit[0], fit[1], fit[2]))
     matches: list[Match] = []
-    taken: set[Hashable] = set()
+    taken: set[tuple[str, str]] = set()
     for length, _, _, thread, channel, blocks in fits:
         if ("thread", thread) in taken or ("channel", channel) in taken:
             continue

@@ -21,8 +21,9 @@ from .lost import (
     diagnose_unsent,
     errors_behind,
     find_harmed,
+    misses_telemetry,
 )
-from .stuck import Deadline, deadline_of, find_mismatch, next_step
+from .stuck import Deadline, Mismatch, deadline_of, find_mismatch, next_step
 from .timeline import begun, build_views, end_of, furthest, reached_at
 
 
@@ -97,7 +98,7 @@ def judge(
         return OrderState.FAILED, diagnose_error(errors, events, flow)
     if harmed:
         return OrderState.STUCK, diagnose_message(harmed, place, events)
-    mismatch = find_mismatch(standing.views, reached_at(events, flow), flow, now)
+    mismatch = _observed_mismatch(standing, events, flow, now, watched)
     late = standing.deadline if standing.deadline and now >= standing.deadline.at else None
     if (mismatch or late) and (earlier := _earlier_error(standing, events)):
         return OrderState.FAILED, diagnose_error(earlier, events, flow)
@@ -111,6 +112,14 @@ def judge(
     return OrderState.STUCK, silence or diagnose_slowness(
         standing.status, late, standing.following, events, standing.system
     )
+
+
+def _observed_mismatch(
+    standing: Standing, events: Sequence[OrderEvent], flow: Flow, now: datetime, watched: Watched
+) -> Mismatch | None:
+    """Two systems that disagree, if what is known of the one behind is all that it did."""
+    mismatch = find_mismatch(standing.views, reached_at(events, flow), flow, now)
+    return None if mismatch and misses_telemetry(mismatch.behind, events, watched) else mismatch
 
 
 def _earlier_error(standing: Standing, events: Sequence[OrderEvent]) -> list[OrderEvent]:

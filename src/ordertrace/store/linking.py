@@ -113,6 +113,17 @@ class LinkStore:
         """The orders of keys of this kind, where more than time says so."""
         return {row[0]: row[1] for row in await self._store.query("link_owned", {"prefix": f"{kind}:"})}
 
+    async def note_links(self, groups: Sequence[datetime], stamp: datetime) -> bool:
+        """Remembers links of these groups to other traces; whether there are any."""
+        ((count,),) = await self._store.query("link_count", {"groups": list(groups)})
+        if count:
+            await self._store.execute("link_links", {"groups": list(groups), "stamp": stamp})
+        return bool(count)
+
+    async def name_by_links(self, groups: Sequence[datetime], stamp: datetime) -> None:
+        """Names spans that link to what was named at these times, or are linked from it."""
+        await self._store.execute("link_by_links", {"groups": list(groups), "stamp": stamp})
+
     async def note_consumers(self, groups: Sequence[datetime], stamp: datetime) -> None:
         """Remembers which thread ran the consumer spans of these groups."""
         await self._store.execute("link_consumer_spans", self._systems | {"groups": list(groups), "stamp": stamp})
@@ -138,10 +149,17 @@ class LinkStore:
         """Gives what waited in the traces named in this round to their orders."""
         await self._store.execute("link_waiting", {"stamp": stamp, "shared": list(shared)})
 
+    async def relabel(self, groups: Sequence[datetime], stamp: datetime) -> None:
+        """Says of facts of these groups how their trace had been named before."""
+        await self._store.execute("link_relabel", {"groups": list(groups), "stamp": stamp})
+
     async def find_shared(
         self, groups: Sequence[datetime], stamp: datetime, known: Sequence[str], limit: int
     ) -> list[str]:
         """Traces that serve several orders and of which this round knows something new."""
+        if not self.kinds and not known:
+            rows = await self._store.query("link_shared_by_name", {"groups": [*groups, stamp], "limit": limit})
+            return [row[0] for row in rows]
         parameters = {"groups": list(groups), "stamp": stamp, "known": list(known), "limit": limit}
         return [row[0] for row in await self._store.query("link_shared", parameters)]
 

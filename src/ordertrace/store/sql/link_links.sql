@@ -1,0 +1,7 @@
+-- Remembers links of just inserted groups to other traces.
+-- groups: times of insertion of groups of spans; stamp: of these rows
+INSERT INTO trace_links (trace_id, linked_trace_id, span_id, linked_span_id, inserted_at)
+SELECT TraceId, link.1 AS linked, SpanId, link.2, {stamp:DateTime64(3)}
+FROM otel_traces
+ARRAY JOIN arrayZip(Links.TraceId, Links.SpanId) AS link
+WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND notEmpty(Links.TraceId) AND link.1 != TraceId
