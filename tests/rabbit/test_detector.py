@@ -428,3 +428,13 @@ def test_dead_letters_that_only_one_queue_parks_are_known_by_the_parking_queues_
         detector.unacked_counted(Q, unacked(2, 0))
         assert in_force(judged(detector, 3)) == verdict
         assert [done.why for done in detector.take_settled()[0]] == ([] if alone else ["none_unacked"])
+
+
+def test_a_message_that_was_read_after_its_queues_deletion_went_with_it() -> None:
+    detector = build_detector()
+    detector.queue_deleted(Q, START + 1)
+    detector.feed(published(1.5))  # sent before, read late; the queue is there again
+    judged(detector, 2)
+    assert count_twice(detector, 3, 0)["m-1", Q][0] == "queue_deleted"
+    detector.feed(published(9, "m-2"))
+    assert count_twice(detector, 10, 0)["m-2", Q][0] == "removed"

@@ -112,7 +112,8 @@ class Detector:
     def queue_deleted(self, queue: str, at: float) -> None:
         """The queue went away with all that was in it."""
         if is_watched(queue):
-            self._book(queue).gone_at = at
+            book = self._book(queue)
+            book.gone_at = book.deleted_at = at
 
     def channels_seen(self, at: float, channels: Mapping[str, tuple[bool, bool]]) -> None:
         """The channels that are open: whether each is transactional (what it publishes may be rolled back unseen) or

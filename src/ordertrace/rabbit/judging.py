@@ -164,6 +164,8 @@ class Judge:
                 yield Ruling(life)
                 return
         verdict, confidence = _reason(book, life, present, sure, now)
+        if life.waiting_since < book.deleted_at + _LAG_SECONDS:  # read late, so perhaps sent before
+            verdict, confidence = Verdict.QUEUE_DELETED, LIKELY
         if not present and not self._expects_facts:
             confidence = INFERRED
         values = {"ready": str(sample.ready), "consumers": str(sample.consumers), "expected": str(sure)}

@@ -128,6 +128,7 @@ class Book:
     missed: deque[Life] = field(default_factory=lambda: deque(maxlen=1_000))  # found to be gone lately
     idle_since: float = 0.0  # when the count first found no consumer, or as many as now
     gone_at: float | None = None
+    deleted_at: float = 0.0  # when the broker last told that the queue was deleted; it may be there again
     unacked_judged: float = 0.0
     followed: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))  # when effects were seen
     published_count: int = 0
