@@ -34,6 +34,7 @@ from .orders.incident_keeper import IncidentKeeper
 from .orders.linker import Linker
 from .orders.reader import OrderReader
 from .orders.resending import Resending
+from .orders.skew import Skews
 from .orders.sweeper import Sweeper
 from .rabbit.recorded import Taken
 from .rabbit.watch import BrokerWatches
@@ -41,6 +42,7 @@ from .receivers.otlp_grpc import OtlpGrpcReceiver
 from .receivers.otlp_http import OtlpHttpReceiver
 from .receivers.zipkin import ZipkinReceiver
 from .settings import Settings
+from .store.clocks import ClockStore
 from .store.joiner import Joiner
 from .store.linking import LinkStore
 from .store.logs import LogStore
@@ -76,9 +78,8 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
         await sweeper.start()
         await parts.enter_async_context(_running(sweeper.run(), "sweeper"))
-        linker = Linker(
-            LinkStore(store, settings.order, flow), sweeper.tell, flow, watches_brokers=bool(settings.broker)
-        )
+        skews = Skews(ClockStore(store, flow))
+        linker = Linker(LinkStore(store, settings.order, flow), skews, sweeper.tell, flow, bool(settings.broker))
         await linker.start(datetime.now(UTC))
         await parts.enter_async_context(_running(linker.run(), "linker"))
         forwarder = Forwarder(settings, metrics, store) if settings.forward.url else None

@@ -12,7 +12,9 @@ import pytest
 from ordertrace.metrics import Metrics
 from ordertrace.model.order import JoinedBy, OrderEvent
 from ordertrace.orders.linker import Linker
+from ordertrace.orders.skew import Skews
 from ordertrace.settings import OrderKeySettings, OrderSettings, Settings, StoreSettings
+from ordertrace.store.clocks import ClockStore
 from ordertrace.store.joiner import Joiner
 from ordertrace.store.linking import LinkStore
 from ordertrace.store.messages import MessageStore
@@ -35,7 +37,8 @@ class Linking:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.joiner = Joiner(store, FLOW)
-        self.linker = Linker(LinkStore(store, ORDERS, FLOW), lambda groups: None, FLOW, watches_brokers=True)
+        skews = Skews(ClockStore(store, FLOW))
+        self.linker = Linker(LinkStore(store, ORDERS, FLOW), skews, lambda groups: None, FLOW, watches_brokers=True)
         self.numbers = itertools.count(1)
 
     async def spans(self, *spans: Mapping[str, object]) -> None:

@@ -187,6 +187,7 @@ class SystemSight(BaseModel):
     owner: str
     last_seen_at: datetime | None
     lag_seconds: float | None = Field(description="How late its telemetry usually is")
+    skew_seconds: float | None = Field(description="How far its clock is ahead of ours; null: not known")
     coverage: Coverage
 
 
@@ -355,6 +356,7 @@ def _to_sight(sight: board_model.SystemSight) -> SystemSight:
         owner=sight.owner,
         last_seen_at=_utc_or_none(sight.last_seen_at),
         lag_seconds=sight.lag_seconds,
+        skew_seconds=sight.skew_seconds,
         coverage=Coverage(
             spans=sight.spans,
             with_order=sight.with_order,

@@ -71,3 +71,4 @@ class SystemSight:
     with_message_id: int
     errors: int
     errors_without_stack: int
+    skew_seconds: float | None = None  # how far its clock is ahead of ours; None: not known

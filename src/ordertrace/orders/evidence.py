@@ -12,6 +12,7 @@ from ..model.order import OrderEvent
 from ..store.messages import MessageStore
 from ..store.orders import OrderStore
 from .lost import NOT_WATCHED, Watched
+from .skew import Skews, correct
 from .timeline import build_events
 
 _COVERAGE_AGE_MAX = timedelta(seconds=5)
@@ -39,21 +40,26 @@ class _Coverage:
 class EvidenceReader:
     """Evidence about orders; `messages` is None where no broker is watched."""
 
-    def __init__(self, orders: OrderStore, messages: MessageStore | None) -> None:
+    def __init__(self, orders: OrderStore, messages: MessageStore | None, skews: Skews) -> None:
         self._orders = orders
+        self._skews = skews
         self._messages = messages
         self._coverage: _Coverage | None = None
 
     async def find(self, order_ids: Sequence[str], now: datetime) -> dict[str, Evidence]:
         """Evidence by order id; orders that nobody has heard of are left out. Raises as `Store.query` does."""
+        skews = await self._skews.now(now)
         if self._messages is None:
             events = await self._orders.find_events(order_ids)
-            return {order_id: Evidence(build_events(found), NOT_WATCHED) for order_id, found in events.items()}
+            return {
+                order_id: Evidence(build_events(correct(found, skews)), NOT_WATCHED)
+                for order_id, found in events.items()
+            }
         events, lives, coverage = await asyncio.gather(
             self._orders.find_events(order_ids), self._messages.messages_of_orders(order_ids), self._covered(now)
         )
         return {
-            order_id: Evidence(build_events(found), _watched(lives.get(order_id, []), coverage))
+            order_id: Evidence(build_events(correct(found, skews)), _watched(lives.get(order_id, []), coverage))
             for order_id, found in events.items()
         }
 

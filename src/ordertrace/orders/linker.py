@@ -22,6 +22,7 @@ from ..store.store import Row
 from .joining import Division, Name, SpanSight, divide
 from .presence import Run, Stay, match_presence
 from .sequence import Consumption, Delivery, align
+from .skew import Skews, is_off
 
 _log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 0.5
@@ -42,8 +43,9 @@ Tell = Callable[[Sequence[datetime]], None]
 class Linker:
     """One round at a time. `tell` is given the times of insertion of facts about orders."""
 
-    def __init__(self, store: LinkStore, tell: Tell, flow: Flow, watches_brokers: bool) -> None:
+    def __init__(self, store: LinkStore, skews: Skews, tell: Tell, flow: Flow, watches_brokers: bool) -> None:
         self._store = store
+        self._skews = skews
         self._tell = tell
         self._ends = sorted(flow.closed | flow.cancelled)
         self._watches_brokers = watches_brokers
@@ -148,8 +150,10 @@ class Linker:
         threads: dict[str, list[Consumption]] = defaultdict(list)
         channels: dict[str, list[Delivery]] = defaultdict(list)
         sequenced = {(row[2], row[3]): row[6] for row in consumptions}
+        skew = (await self._skews.now(self._stamp)).get(system)
+        ahead = skew.seconds if skew and is_off(skew) else 0.0
         for thread, at, trace_id, span_id, words, order_id, _ in consumptions:
-            threads[thread].append(Consumption(at, trace_id, span_id, tuple(words), order_id))
+            threads[thread].append(Consumption(at - ahead, trace_id, span_id, tuple(words), order_id))
         for channel, *delivery in await self._store.deliveries(system, start, until):
             channels[channel].append(Delivery(*delivery))
         matches = await asyncio.to_thread(align, channels, threads)

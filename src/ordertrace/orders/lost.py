@@ -118,14 +118,20 @@ def diagnose_silence(
 
 
 def misses_telemetry(system: str, events: Sequence[OrderEvent], watched: Watched) -> bool:
-    """Whether the broker gave the system more messages about the order than it shows spans for: not observed is not behind."""
-    given = {life.key for life in watched.lives if life.consumer == system and life.delivered_at}
-    shown = {
-        event.span_id
+    """Whether the broker gave the system messages about the order of which it shows no span: not observed is not behind.
+
+    Told by routing keys where the system's spans say them, else by number.
+    """
+    given = [life for life in watched.lives if life.consumer == system and life.delivered_at]
+    shown = [
+        event
         for event in events
         if event.system == system and event.span_kind == "Consumer" and not is_told_by_broker(event)
-    }
-    return bool(shown) and len(shown) < len(given)
+    ]
+    said = {event.destination.rpartition(":")[2] for event in shown} | {event.status for event in shown if event.status}
+    if said & {life.routing_key for life in given}:
+        return any(life.routing_key not in said and life.status not in said for life in given)
+    return len({event.span_id for event in shown}) < len({life.key for life in given})
 
 
 def _is_messaged(place: Place, watched: Watched, flow: Flow, now: datetime) -> bool:

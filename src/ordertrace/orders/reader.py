@@ -12,12 +12,14 @@ from ..errors import NotFound
 from ..model.board import Board, SystemSight
 from ..model.flow import Flow
 from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
+from ..store.clocks import ClockStore
 from ..store.messages import MessageStore
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
 from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids
 from .clock import EventClock
 from .evidence import EvidenceReader
+from .skew import Skew, Skews
 from .state import build_order
 from .timeline import build_messages
 
@@ -35,7 +37,8 @@ class OrderReader:
         self.flow = flow
         self._store = store
         self._orders = OrderStore(store, flow)
-        self._evidence = EvidenceReader(self._orders, messages)
+        self._skews = Skews(ClockStore(store, flow))
+        self._evidence = EvidenceReader(self._orders, messages, self._skews)
         self._clock = clock
         self._watching_since: datetime | None = None
         self._board: Board | None = None
@@ -94,7 +97,7 @@ class OrderReader:
     async def get_systems(self, now: datetime) -> tuple[SystemSight, ...]:
         """How well each system is seen: over the last day, and when last."""
         rows = await self._store.query("systems_seen", {"since": now - timedelta(days=1)})
-        return _sights(rows, self.flow, self._clock)
+        return _sights(rows, self.flow, self._clock, await self._skews.now(now))
 
     async def _find_trouble(self, now: datetime) -> tuple[Order, ...]:
         orders = await self._build_orders(await self._orders.find_trouble(now, _ATTENTION), now)
@@ -131,15 +134,15 @@ def _harm(order: Order) -> tuple[bool, datetime]:
     return order.diagnosis is None, order.deadline_at or order.started_at
 
 
-def _sights(rows: Sequence[Row], flow: Flow, clock: EventClock) -> tuple[SystemSight, ...]:
+def _sights(rows: Sequence[Row], flow: Flow, clock: EventClock, skews: Mapping[str, Skew]) -> tuple[SystemSight, ...]:
     totals: dict[str, list[int]] = {system.name: [0] * 5 for system in flow.systems}
     for service, *numbers in rows:
         name = flow.system_of_service.get(service, service)
         totals[name] = [a + b for a, b in zip(totals.get(name, [0] * 5), numbers, strict=True)]
-    return tuple(_sight(name, numbers, flow, clock) for name, numbers in totals.items())
+    return tuple(_sight(name, numbers, flow, clock, skews.get(name)) for name, numbers in totals.items())
 
 
-def _sight(name: str, numbers: list[int], flow: Flow, clock: EventClock) -> SystemSight:
+def _sight(name: str, numbers: list[int], flow: Flow, clock: EventClock, skew: Skew | None) -> SystemSight:
     system = flow.system(name)
     spans, with_order, with_message_id, errors, errors_without_stack = numbers
     return SystemSight(
@@ -154,4 +157,5 @@ def _sight(name: str, numbers: list[int], flow: Flow, clock: EventClock) -> Syst
         with_message_id=with_message_id,
         errors=errors,
         errors_without_stack=errors_without_stack,
+        skew_seconds=skew.seconds if skew else None,
     )

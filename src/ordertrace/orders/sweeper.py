@@ -19,11 +19,13 @@ from ..metrics import Metrics
 from ..model.flow import Flow
 from ..model.order import DiagnosisKind, Order, OrderState
 from ..settings import SweepSettings
+from ..store.clocks import ClockStore
 from ..store.messages import MessageStore
 from ..store.orders import Finding, OrderGlance, OrderStore
 from ..store.store import Store
 from .clock import EventClock
 from .evidence import EvidenceReader
+from .skew import Skews
 from .state import build_order
 from .watchlist import Watchlist
 
@@ -49,7 +51,7 @@ class Sweeper:
     ) -> None:
         self._store = store
         self._orders = OrderStore(store, flow)
-        self._evidence = EvidenceReader(self._orders, messages)
+        self._evidence = EvidenceReader(self._orders, messages, Skews(ClockStore(store, flow)))
         self._flow = flow
         self._clock = clock
         self._metrics = metrics
