@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
 from ordertrace.app import serving
 from ordertrace.cli.main import cli
 from ordertrace.settings import Settings, load_settings
+from tests.captures.harm import OFF_SECONDS, harm
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = Path(os.environ.get("ORDERTRACE_CAPTURES") or ROOT.parent / "shared" / "captures")
@@ -62,3 +64,28 @@ async def test_orders_are_as_they_really_were(tmp_path: Path, name: str) -> None
     assert counted["false"] == 0
     assert counted["joined"] >= (0.93 if name == "java-agent-zipkin" else 0.99) * counted["traces"]
     assert counted["wrong"] <= 0.001 * counted["listed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "service"), [("java-tuned", "shop"), ("brave-zipkin", "crm"), ("java-grpc-plain", "crm")]
+)
+async def test_a_bad_day_leads_to_no_false_diagnosis(tmp_path: Path, name: str, service: str) -> None:
+    """What the dropped requests alone had told is missing; nothing is said that is not so."""
+    score, recording = scorer(), CAPTURES / f"{name}.tar.gz"
+    truth = score.truth_of(str(recording))
+    harm(recording, tmp_path / name, service, seed=1)
+
+    def count(api: str) -> Counter[str]:
+        counted: Counter[str] = score.score(api, None, truth, True)
+        skews = {
+            system["name"]: system["skew_seconds"] for system in httpx2.get(f"{api}/api/v1/systems").json()["systems"]
+        }
+        counted["skew_right"] = abs((skews[service] or 0) - OFF_SECONDS) < 0.1
+        return counted
+
+    counted = await score_of(tmp_path / "data", tmp_path / name, count)
+    assert counted["false"] == 0
+    assert counted["wrong"] <= 0.001 * counted["listed"]
+    assert counted["status"] >= 0.98 * counted["orders"]
+    assert counted["faulty"] - counted["fault"] <= 0.02 * counted["orders"]
+    assert counted["skew_right"]

@@ -1,0 +1,82 @@
+"""A recording as a bad day would have left it: requests lost, sent twice, late and out of order, and one system's clock off."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+OFF_SECONDS = 90
+_OFF_NS = OFF_SECONDS * 10**9
+_LATE_MAX_NS = 600 * 10**9
+
+
+def harm(recording: Path, folder: Path, service: str, seed: int) -> None:
+    """Writes the recording into a folder with 5 % of its requests dropped, 10 % doubled, all shuffled within ten minutes, and
+    the clock of `service` ahead.
+    """
+    chance = random.Random(seed)
+    with tarfile.open(recording) as archive:
+        files = {name.partition("/")[2]: archive.extractfile(name) for name in archive.getnames() if "." in name}
+        content = {name: file.read() for name, file in files.items() if file and name != "ground_truth.json"}
+    sent: list[tuple[int, dict[str, Any], bytes]] = []
+    for line in content["index.jsonl"].splitlines():
+        entry = json.loads(line)
+        if chance.random() < 0.05:
+            continue
+        body = _turned(entry, content[entry["file"]], service)
+        times = 2 if chance.random() < 0.1 else 1
+        sent += [(entry["arrived_unix_nano"] + int(chance.random() * _LATE_MAX_NS), entry, body) for _ in range(times)]
+    (folder / "requests").mkdir(parents=True)
+    lines = []
+    for number, (at, entry, body) in enumerate(sorted(sent, key=lambda one: one[0])):
+        file = f"requests/{number:05d}.bin"
+        (folder / file).write_bytes(body)
+        lines.append(json.dumps(entry | {"file": file, "arrived_unix_nano": at}))
+    (folder / "index.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    (folder / "firehose.jsonl").write_bytes(content["firehose.jsonl"])
+
+
+def _turned(entry: dict[str, Any], body: bytes, service: str) -> bytes:
+    """The request with the service's times moved ahead, packed as it was."""
+    packed = entry["transport"] == "http" and entry.get("content_encoding") == "gzip"
+    plain = gzip.decompress(body) if packed else body
+    if entry["path"].startswith("/api/v2/spans"):
+        spans = json.loads(plain)
+        for span in spans:
+            if span.get("localEndpoint", {}).get("serviceName") == service:
+                span["timestamp"] += _OFF_NS // 1000
+        plain = json.dumps(spans).encode()
+    elif "json" not in str(entry["content_type"]) and "etrics" not in entry["path"]:
+        traces = "race" in entry["path"]
+        message = (ExportTraceServiceRequest if traces else ExportLogsServiceRequest).FromString(plain)
+        for record, names in _records(message, traces, service):
+            for name in names:
+                if value := getattr(record, name):
+                    setattr(record, name, value + _OFF_NS)
+        plain = message.SerializeToString()
+    return gzip.compress(plain) if packed else plain
+
+
+def _records(message: Any, traces: bool, service: str) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Everything of the service that has times, and the names of those."""
+    for resource in message.resource_spans if traces else message.resource_logs:
+        if not any(a.key == "service.name" and a.value.string_value == service for a in resource.resource.attributes):
+            continue
+        for scope in resource.scope_spans if traces else resource.scope_logs:
+            for record in scope.spans if traces else scope.log_records:
+                yield (
+                    record,
+                    ("start_time_unix_nano", "end_time_unix_nano")
+                    if traces
+                    else ("time_unix_nano", "observed_time_unix_nano"),
+                )
+                for event in record.events if traces else ():
+                    yield event, ("time_unix_nano",)
