@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from ..errors import OrdertraceError
+from ..errors import Internal, OrdertraceError
 from ..model.flow import Flow
 from ..model.order import JoinedBy
 from ..store.linking import Gift, LinkStore, SharedTrace
@@ -29,8 +29,8 @@ _EVERY_SECONDS = 0.5
 _TURNS_MAX = 4
 _HOPS_MAX = 3
 _NEXT = timedelta(milliseconds=1)
-_SHARED_KNOWN_MAX = 10_000
-_SHARED_A_ROUND_MAX = 200
+_SHARED_KNOWN_MAX = 2_000
+_SHARED_A_ROUND_MAX = 50
 _SHARED_LOOK_BACK = timedelta(days=1)
 _RUNS_MAX = 500
 _UNDER_WAY = timedelta(seconds=5)  # what was stamped before may be written after
@@ -84,7 +84,10 @@ class Linker:
         """Joins groups of spans and log records: first in bulk, then what that leaves. Raises as the store does."""
         async with self._lock:
             await in_bulk()
-            await self._round(groups, now or datetime.now(UTC))
+            try:
+                await self._round(groups, now or datetime.now(UTC))
+            except Internal as error:  # a fault of ours here must not hold up what comes after
+                _log.error("a group is joined in bulk only", reason=str(error))
 
     async def work(self, now: datetime | None = None) -> None:
         """Joins what messages noted since the last round tell. Raises as the store does."""

@@ -15,7 +15,7 @@ from ..settings import OrderSettings, Rule, parse_rule
 from .statements import statement
 from .store import Row, Store
 
-_SPANS_A_TRACE_MAX = 20_000
+_SPANS_A_TRACE_MAX = 5_000
 _SEQUENCE_MAX = 20_000
 
 

@@ -16,8 +16,12 @@ WITH
         GROUP BY key
         HAVING min(told.order_id) = max(told.order_id)
     )
-SELECT trace_id, span_id, order_id, joined_by FROM span_orders WHERE trace_id IN ({traces:Array(String)})
-UNION DISTINCT
-SELECT TraceId, SpanId, OrderId, 'log' FROM otel_logs WHERE TraceId IN ({traces:Array(String)}) AND OrderId != ''
-UNION DISTINCT
-SELECT trace_id, span_id, owner, if(is_sure, 'key', 'time') FROM held INNER JOIN owners USING (key)
+SELECT * FROM
+(
+    SELECT trace_id, span_id, order_id, joined_by FROM span_orders WHERE trace_id IN ({traces:Array(String)})
+    UNION DISTINCT
+    SELECT TraceId, SpanId, OrderId, 'log' FROM otel_logs WHERE TraceId IN ({traces:Array(String)}) AND OrderId != ''
+    UNION DISTINCT
+    SELECT trace_id, span_id, owner, if(is_sure, 'key', 'time') FROM held INNER JOIN owners USING (key)
+)
+LIMIT 400000

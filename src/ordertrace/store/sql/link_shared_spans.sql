@@ -19,3 +19,4 @@ LEFT JOIN
 GROUP BY span.TraceId, span.SpanId
 ORDER BY span.TraceId, span.SpanId
 LIMIT {limit:UInt32} BY span.TraceId
+LIMIT 400000
