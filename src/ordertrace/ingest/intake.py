@@ -10,7 +10,6 @@ refuses is split until the bad request stands alone. A request that was acknowle
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,16 +17,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import structlog
-from google.protobuf.message import DecodeError
 
 from ..errors import Invalid, OrdertraceError, Overloaded, TooLarge, Unavailable
 from ..metrics import Metrics
 from ..privacy.keys import open_key_ring
 from ..settings import Settings, data_directory
-from ..store.group_writer import Group, GroupWriter
 from ..store.log_writer import LogWriter
 from ..store.span_writer import SpanWriter
 from ..store.store import Store
@@ -35,17 +32,12 @@ from ..store.zipkin_writer import ZipkinWriter
 from .check import Checked, LogCheck, TraceCheck
 from .journal import Journal, Segment
 from .kinds import Kind
-from .records import to_file
 from .repeats import Repeats
+from .storing import Check, GroupStorer, too_little_left
 from .zipkin import ZipkinCheck
 
 Join = Callable[[Sequence[datetime], Sequence[datetime]], Awaitable[None]]
 """Takes the times of insertion of groups of spans and of groups of log records."""
-
-
-class _Check(Protocol):
-    def check(self, payload: bytes) -> Checked: ...
-    def plain(self, payload: bytes) -> bytes: ...
 
 
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -79,9 +71,8 @@ class _Waiting:
 class _Lane:
     """The way of one kind of request as far as the store."""
 
-    check: _Check
+    check: Check
     waiting: list[_Waiting] = field(default_factory=list)
-    writer: GroupWriter | None = None
 
 
 class Intake:
@@ -113,7 +104,7 @@ class Intake:
         self._queued_bytes = 0
         self._unstored = 0  # groups handed over and not in the store yet
         self._problems: dict[str, str] = {"intake": "the intake has not started"}
-        self._stopping = False
+        self._started = self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -133,9 +124,16 @@ class Intake:
         self._rings_at = 0.0  # uvloop's handles do not tell
         self._timer = asyncio.get_running_loop().call_later(0, self._wake.set)
         client = await asyncio.to_thread(self._store.connect)
-        self._lanes[Kind.SPANS].writer = SpanWriter(client, self._settings, self._metrics)
-        self._lanes[Kind.LOGS].writer = LogWriter(client, self._settings, self._metrics)
-        self._lanes[Kind.ZIPKIN].writer = ZipkinWriter(client, self._settings, self._metrics)
+        writers = {
+            Kind.SPANS: SpanWriter(client, self._settings, self._metrics),
+            Kind.LOGS: LogWriter(client, self._settings, self._metrics),
+            Kind.ZIPKIN: ZipkinWriter(client, self._settings, self._metrics),
+        }
+        checks: dict[Kind, Check] = {kind: lane.check for kind, lane in self._lanes.items()}
+        self._storer = GroupStorer(
+            self._journal, writers, checks, self._metrics, self._places, self._bounds.free_bytes_min // 2
+        )
+        self._started = True
         self._problems.clear()
         self._tasks = [
             asyncio.create_task(self._running(work(), name), name=name)
@@ -211,7 +209,7 @@ class Intake:
 
     async def _journaled(self, checked: Checked, kind: Kind) -> bool:
         """Returns once the request is in the journal: true for the first time, false where it was there before."""
-        if self._stopping or self._lanes[kind].writer is None:
+        if self._stopping or not self._started:
             raise Unavailable("the server is stopping; send again")
         if full := self._problems.get("disk"):
             self._metrics.limits_hit.labels("free_bytes").inc()
@@ -279,7 +277,7 @@ class Intake:
         while True:
             try:
                 if too_little := await loop.run_in_executor(
-                    self._journal_thread, self._too_little_left, self._bounds.free_bytes_min
+                    self._journal_thread, too_little_left, self._places, self._bounds.free_bytes_min
                 ):
                     self._problems["disk"] = too_little
                 else:
@@ -290,14 +288,6 @@ class Intake:
             except (OrdertraceError, OSError) as error:
                 self._problems["journal"] = str(error)
             await asyncio.sleep(_GUARD_SECONDS)
-
-    def _too_little_left(self, wanted: int) -> str:
-        """What is wrong with the disks of journal and store; empty where they have so many bytes left. Raises OSError."""
-        for place in self._places:
-            found = os.statvfs(place)
-            if (free := found.f_bavail * found.f_frsize) < wanted:
-                return f"the disk of {place} has {free} bytes left, journal.free_bytes_min asks for {wanted}"
-        return ""
 
     # Journal
 
@@ -395,7 +385,7 @@ class Intake:
                 self._unstored += 1
                 item = segment
             if isinstance(item, Segment):
-                await self._persist("store", loop.run_in_executor, self._store_thread, self._write, item)
+                await self._persist("store", loop.run_in_executor, self._store_thread, self._storer.write, item)
                 self._count_queued(-item.size)
                 stored = self._metrics.logs_stored if item.kind is Kind.LOGS else self._metrics.spans_stored
                 stored.inc(item.count)
@@ -432,54 +422,6 @@ class Intake:
             else:
                 self._problems.pop(part, None)
                 return
-
-    def _write(self, segment: Segment) -> None:
-        """Writes a whole group, or in parts once the store has refused it; in the store's thread."""
-        writer = self._lanes[segment.kind].writer
-        assert writer is not None
-        # the engine does not notice every write that a full disk cuts short, so it is not let come near one
-        if too_little := self._too_little_left(self._bounds.free_bytes_min // 2):
-            raise Unavailable(too_little)
-        if segment.requests == 0:
-            os.close(segment.file)
-            return
-        if not self._journal.is_split(segment):
-            try:
-                writer.write(segment.group)
-            except Invalid:
-                self._journal.mark_split(segment)
-        if self._journal.is_split(segment):
-            requests = [self._plain(segment.kind, one) for one in self._journal.requests_of(segment.path)]
-            self._write_parts(writer, segment, requests, 0)
-        os.close(segment.file)
-
-    def _plain(self, kind: Kind, request: bytes) -> bytes:
-        """In this form the store can read most of what it has refused."""
-        try:
-            return self._lanes[kind].check.plain(request)
-        except (ValueError, DecodeError):
-            return request
-
-    def _write_parts(self, writer: GroupWriter, segment: Segment, requests: list[bytes], first: int) -> None:
-        """Halves until a refused request stands alone. Names depend on the place only, so that a repetition changes nothing."""
-        name = f"{segment.name}-{first}-{len(requests)}"
-        file = os.memfd_create("part")
-        try:
-            os.write(file, b"".join(piece for request in requests for piece in to_file(segment.kind, request)))
-            writer.write(
-                Group(name, segment.inserted_at, file, len(requests), len(requests) * segment.count // segment.requests)
-            )
-        except Invalid as error:
-            if len(requests) == 1:
-                self._journal.set_aside(name, requests[0])
-                self._metrics.groups_set_aside.inc()
-                _log.error("a request is set aside", name=name, error=str(error))
-                return
-            half = len(requests) // 2
-            self._write_parts(writer, segment, requests[:half], first)
-            self._write_parts(writer, segment, requests[half:], first + half)
-        finally:
-            os.close(file)
 
     # Orders
 
