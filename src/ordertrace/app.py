@@ -61,6 +61,7 @@ class Server:
     web_url: str
     otlp_grpc: str
     otlp_http: str
+    zipkin: str
     intake: Intake
     reader: OrderReader
     sweeper: Sweeper
@@ -135,7 +136,9 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             )
         )
         scheme = "https" if listen.tls_certificate else "http"
-        yield Server(f"{scheme}://{web.address}", grpc.address, http.address, intake, reader, sweeper, brokers)
+        yield Server(
+            f"{scheme}://{web.address}", grpc.address, http.address, zipkin.address, intake, reader, sweeper, brokers
+        )
 
 
 async def run(settings: Settings) -> None:

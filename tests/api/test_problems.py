@@ -104,4 +104,8 @@ def test_metrics_and_intake_tell_the_same(get: Get, metrics: Metrics) -> None:
     assert 'ordertrace_spans_received_total{protocol="otlp_grpc"} 5.0' in exposition
     intake = get("/api/v1/intake").json()
     assert (intake["spans_received"], intake["spans_stored"], intake["sweeps"]) == (5, 5, 1)
-    assert intake["receivers"] == {"otlp_grpc": "127.0.0.1:4317", "otlp_http": "127.0.0.1:4318"}
+    assert intake["receivers"] == {
+        "otlp_grpc": "127.0.0.1:4317",
+        "otlp_http": "127.0.0.1:4318",
+        "zipkin": "127.0.0.1:9411",
+    }

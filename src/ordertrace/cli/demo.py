@@ -29,7 +29,7 @@ from ..errors import Unavailable
 from ..listening import split_address
 from ..settings import BrokerSettings, Settings
 from ..telemetry import set_up_logging
-from .serve import where_to_look
+from .serve import tame_garbage_collection, where_to_look
 from .shared import run_until_stopped, settings_of
 from .words import say
 
@@ -86,9 +86,10 @@ async def _run(settings: Settings, company: Company) -> None:
     from ..app import serving  # the engine takes a second to load, which no other command should wait for
 
     async with serving(settings) as server:
+        tame_garbage_collection()
         process = await _start(company, server.otlp_grpc, server.otlp_http)
         try:
-            for line in where_to_look(settings, server.web_url, server.otlp_grpc, server.otlp_http):
+            for line in where_to_look(settings, server):
                 click.echo(line)
             click.echo(say(settings.company.language, "Truth about every order: %(path)s", path=company.truth))
             click.echo(

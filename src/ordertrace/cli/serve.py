@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from ..settings import Settings
 from ..telemetry import set_up_logging
 from .shared import config_option, run_until_stopped, settings_of
 from .words import say
+
+if TYPE_CHECKING:
+    from ..app import Server
 
 
 @click.command()
@@ -28,7 +32,7 @@ async def _serve(settings: Settings) -> None:
 
     async with serving(settings) as server:
         tame_garbage_collection()
-        for line in where_to_look(settings, server.web_url, server.otlp_grpc, server.otlp_http):
+        for line in where_to_look(settings, server):
             click.echo(line)
         await asyncio.Event().wait()
 
@@ -40,15 +44,17 @@ def tame_garbage_collection() -> None:
     gc.set_threshold(20_000, 20, 100)
 
 
-def where_to_look(settings: Settings, web_url: str, otlp_grpc: str, otlp_http: str) -> list[str]:
+def where_to_look(settings: Settings, server: Server) -> list[str]:
     """Where people and programs find a running server, a line each."""
+    language = settings.company.language
     return [
-        say(settings.company.language, "Board: %(url)s", url=web_url),
-        say(settings.company.language, "API: %(url)s", url=f"{web_url}/api/v1/orders"),
+        say(language, "Board: %(url)s", url=server.web_url),
+        say(language, "API: %(url)s", url=f"{server.web_url}/api/v1/orders"),
         say(
-            settings.company.language,
-            "Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s",
-            grpc=otlp_grpc,
-            http=otlp_http,
+            language,
+            "Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s, Zipkin %(zipkin)s",
+            grpc=server.otlp_grpc,
+            http=server.otlp_http,
+            zipkin=server.zipkin,
         ),
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 _RUSSIAN = {
     "Board: %(url)s": "Доска: %(url)s",
     "API: %(url)s": "API: %(url)s",
-    "Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s": "Телеметрия: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s",
+    "Telemetry: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s, Zipkin %(zipkin)s": (
+        "Телеметрия: OTLP gRPC %(grpc)s, OTLP HTTP %(http)s, Zipkin %(zipkin)s"
+    ),
     "Truth about every order: %(path)s": "Правда о каждом заказе: %(path)s",
     "The first orders appear in a few seconds. Ctrl-C stops everything.": (
         "Первые заказы появятся через несколько секунд. Ctrl-C останавливает всё."
