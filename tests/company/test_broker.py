@@ -42,6 +42,7 @@ async def test_node_keeps_its_data_over_a_kill_and_leaves_nothing(
         node.start()
         assert str(node.port) not in rabbit_node
         await _publish(node.url, b"persistent")
+        node.control("eval", "mnesia:sync_log().")  # a queue just declared may still be on its way to the disk
         node.kill()
         node.restart()
         assert await _take(node.url) == b"persistent"
