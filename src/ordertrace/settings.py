@@ -103,6 +103,7 @@ class FlowSettings(Section):
     cancelled: tuple[str, ...] = ("CANCELLED",)
     error_grace: Duration = timedelta(seconds=30)
     mismatch_grace: Duration = timedelta(minutes=2)
+    silence: Duration = timedelta(minutes=10)
 
 
 def parse_texts(value: object) -> object:

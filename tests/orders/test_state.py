@@ -146,6 +146,37 @@ def test_a_system_never_heard_of_is_not_behind() -> None:
     assert order.state is OrderState.OPEN
 
 
+PRICED = [told("shop", "SUBMITTED", 0), told("shop", "PRICE_CALCULATED", 60), told("crm", "PRICE_CALCULATED", 61)]
+
+
+@pytest.mark.parametrize(
+    ("heard", "kind"),
+    [
+        (700, DiagnosisKind.SOURCE_SILENT),  # since before the deadline, and for more than ten minutes
+        (1_900, DiagnosisKind.TOO_SLOW),  # it was heard after the deadline: it is slow, whatever came later
+        (None, DiagnosisKind.TOO_SLOW),  # never heard at all is not fallen silent
+    ],
+)
+def test_a_system_that_is_not_heard_any_more_is_not_called_slow(heard: int | None, kind: DiagnosisKind) -> None:
+    times = {"crm": at(heard)} if heard is not None else {}
+    order = build_order("A-1", build_events(PRICED), FLOW, at(4_000), heard=times)
+    assert order.diagnosis
+    assert (order.state, order.diagnosis.kind, order.diagnosis.system) == (OrderState.STUCK, kind, "crm")
+    assert order.diagnosis.evidence
+    if kind is DiagnosisKind.SOURCE_SILENT:
+        assert (order.diagnosis.since, order.diagnosis.facts["last_seen"]) == (at(700), at(700).isoformat())
+
+
+def test_a_system_that_fell_silent_is_not_said_to_disagree() -> None:
+    events = [told("shop", "SUBMITTED", 0), told("crm", "SUBMITTED", 1), told("shop", "PRICE_CALCULATED", 300)]
+    kinds = [
+        order.diagnosis and order.diagnosis.kind
+        for heard in (200, 400)
+        for order in [build_order("A-1", build_events(events), FLOW, at(1_500), heard={"crm": at(heard)})]
+    ]
+    assert kinds == [DiagnosisKind.SOURCE_SILENT, DiagnosisKind.STATUS_MISMATCH]
+
+
 def test_cancelled_order_is_at_its_end() -> None:
     order = judged([*whole_life()[:3], told("shop", "CANCELLED", 90)], 100_000)
     assert (order.state, order.closed_at, order.next) == (OrderState.CANCELLED, at(90), None)

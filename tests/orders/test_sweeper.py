@@ -100,6 +100,17 @@ async def test_finding_clears_itself_when_the_order_goes_on_or_ends(house: House
     assert await house.findings() == {}
 
 
+async def test_silence_of_a_system_is_found_and_forgotten_when_it_is_heard_again(house: House) -> None:
+    waits_for_crm = [told("shop", "SUBMITTED", 0), told("shop", "PRICE_CALCULATED", 60)]
+    house.clock.hear("crm", NOW - timedelta(minutes=39), 0)  # before the deadline, which was ten minutes ago
+    await house.hear(*waits_for_crm, ago=timedelta(minutes=40))
+    await house.sweeper.sweep(SETTLED)
+    assert await house.findings() == {"A-1": "source_silent"}
+    house.clock.hear("crm", SETTLED, 0)
+    await house.sweeper.sweep(SETTLED + timedelta(seconds=1))
+    assert await house.findings() == {"A-1": "too_slow"}
+
+
 async def test_late_telemetry_raises_no_alarm(house: House) -> None:
     """Agents report ten seconds late; the status that keeps the deadline is under way when it passes."""
     house.clock.hear("shop", NOW, 10)

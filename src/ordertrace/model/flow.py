@@ -50,6 +50,7 @@ class Flow:
     cancelled: frozenset[str]
     error_grace: timedelta
     mismatch_grace: timedelta
+    silence: timedelta
 
     @cached_property
     def _by_status(self) -> Mapping[str, Step]:

@@ -49,6 +49,10 @@ class EventClock:
         heard = self._heard.get(system)
         return heard.at if heard else None
 
+    def heard(self) -> dict[str, datetime]:
+        """When each system was last heard."""
+        return {system: heard.at for system, heard in self._heard.items()}
+
     def lag_seconds(self, system: str) -> float | None:
         heard = self._heard.get(system)
         return heard.lag_seconds if heard else None

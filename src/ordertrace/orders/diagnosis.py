@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from ..model.flow import Flow
@@ -93,6 +93,26 @@ def diagnose_slowness(
         facts |= {"waits_for": following.system, "next_status": following.status}
     shown = [event for event in events if event.status == status] or list(events[-1:])
     return Diagnosis(DiagnosisKind.TOO_SLOW, deadline.at, system, 0.6, _ids(shown), facts)
+
+
+def diagnose_silent_source(
+    system: str,
+    missed: datetime,
+    events: Sequence[OrderEvent],
+    flow: Flow,
+    now: datetime,
+    heard: Mapping[str, datetime],
+) -> Diagnosis | None:
+    """The system that should have acted by `missed` has sent no telemetry at all since before then: not observed is not
+    undone. `heard` says when each system was last heard; one that was never heard has not fallen silent.
+    """
+    last = heard.get(system)
+    if last is None or flow.system(system).closed or last >= missed or now - last <= flow.silence:
+        return None
+    shown = [event for event in events if event.system == system][-1:] or events[-1:]
+    return Diagnosis(
+        DiagnosisKind.SOURCE_SILENT, last, system, 0.7, _ids(shown), {"system": system, "last_seen": last.isoformat()}
+    )
 
 
 def _last_progress(events: Sequence[OrderEvent], flow: Flow) -> datetime | None:

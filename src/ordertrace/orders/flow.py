@@ -26,4 +26,5 @@ def build_flow(settings: Settings) -> Flow:
         cancelled=frozenset(settings.flow.cancelled),
         error_grace=settings.flow.error_grace,
         mismatch_grace=settings.flow.mismatch_grace,
+        silence=settings.flow.silence,
     )

@@ -54,7 +54,7 @@ class OrderReader:
                 f"nothing is known of order {order_id!r}; is the number right, and is it in one of the systems already?"
             )
         events, watched = found[order_id].events, found[order_id].watched
-        order = build_order(order_id, events, self.flow, self._clock.complete_until(now), watched)
+        order = build_order(order_id, events, self.flow, self._clock.complete_until(now), watched, self._clock.heard())
         until = order.closed_at or now
         gaps = tuple(
             gap for gap in watched.gaps if gap.start <= until and (gap.until is None or gap.until >= order.started_at)
@@ -119,8 +119,10 @@ class OrderReader:
 
     async def _build_orders(self, ids: list[str], now: datetime) -> tuple[Order, ...]:
         found = await self._evidence.find(ids, now)
-        until = self._clock.complete_until(now)
-        return tuple(build_order(i, found[i].events, self.flow, until, found[i].watched) for i in ids if i in found)
+        until, heard = self._clock.complete_until(now), self._clock.heard()
+        return tuple(
+            build_order(i, found[i].events, self.flow, until, found[i].watched, heard) for i in ids if i in found
+        )
 
     async def _first_arrival(self) -> datetime | None:
         if self._watching_since is None:

@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from ..model.flow import Flow
 from ..model.order import Diagnosis, NextStep, Order, OrderEvent, OrderState, StatusView
-from .diagnosis import diagnose_error, diagnose_mismatch, diagnose_slowness, lasting_errors, unresolved_errors
+from .diagnosis import (
+    diagnose_error,
+    diagnose_mismatch,
+    diagnose_silent_source,
+    diagnose_slowness,
+    lasting_errors,
+    unresolved_errors,
+)
 from .lost import (
     NOT_WATCHED,
     Place,
@@ -25,6 +33,8 @@ from .lost import (
 )
 from .stuck import Deadline, Mismatch, deadline_of, find_mismatch, next_step
 from .timeline import begun, build_views, end_of, furthest, reached_at
+
+NOBODY_HEARD: Mapping[str, datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +50,17 @@ class Standing:
 
 
 def build_order(
-    order_id: str, events: Sequence[OrderEvent], flow: Flow, now: datetime, watched: Watched = NOT_WATCHED
+    order_id: str,
+    events: Sequence[OrderEvent],
+    flow: Flow,
+    now: datetime,
+    watched: Watched = NOT_WATCHED,
+    heard: Mapping[str, datetime] = NOBODY_HEARD,
 ) -> Order:
-    """The order as it stands at `now`; `events` are at least one, sorted (see `build_events`)."""
+    """The order as it stands at `now`; `events` are at least one, sorted (see `build_events`). `heard` says when each
+    system's telemetry last came."""
     standing = build_standing(events, flow)
-    state, diagnosis = judge(standing, events, flow, now, watched)
+    state, diagnosis = judge(standing, events, flow, now, watched, heard)
     started_at, ended = events[0].at, flow.is_end(standing.status)
     return Order(
         id=order_id,
@@ -78,12 +94,18 @@ def build_standing(events: Sequence[OrderEvent], flow: Flow) -> Standing:
 
 
 def judge(
-    standing: Standing, events: Sequence[OrderEvent], flow: Flow, now: datetime, watched: Watched = NOT_WATCHED
+    standing: Standing,
+    events: Sequence[OrderEvent],
+    flow: Flow,
+    now: datetime,
+    watched: Watched = NOT_WATCHED,
+    heard: Mapping[str, datetime] = NOBODY_HEARD,
 ) -> tuple[OrderState, Diagnosis | None]:
     """State and, where something is wrong, why.
 
     The cause before the symptom: an error that stops the order, a message that was lost or stands still, systems that
-    disagree; when the deadline has passed, an earlier error, a message never sent or without effect, and last time alone.
+    disagree; when the deadline has passed, an earlier error, a message never sent or without effect, a system that is not
+    heard any more, and last time alone.
     """
     if standing.status in flow.cancelled:
         return OrderState.CANCELLED, None
@@ -105,11 +127,13 @@ def judge(
     if (mismatch or late) and (unsent := diagnose_unsent(place, events, watched, flow, now)):
         return OrderState.STUCK, unsent
     if mismatch:
-        return OrderState.STUCK, diagnose_mismatch(mismatch, events)
+        silent = diagnose_silent_source(mismatch.behind, mismatch.since, events, flow, now, heard)
+        return OrderState.STUCK, silent or diagnose_mismatch(mismatch, events)
     if not late:
         return OrderState.OPEN, None
-    silence = diagnose_silence(place, events, watched, flow, now)
-    return OrderState.STUCK, silence or diagnose_slowness(
+    diagnosis = diagnose_silence(place, events, watched, flow, now)
+    diagnosis = diagnosis or diagnose_silent_source(standing.system, late.at, events, flow, now, heard)
+    return OrderState.STUCK, diagnosis or diagnose_slowness(
         standing.status, late, standing.following, events, standing.system
     )
 

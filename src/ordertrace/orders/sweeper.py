@@ -95,6 +95,7 @@ class Sweeper:
         """One look at everything that changed or is due."""
         started = time.perf_counter()
         await self._take_over_changes(now)
+        self.review(self._heard_again())
         until = self._clock.complete_until(now)
         due = self._watchlist.take_due(int(until.timestamp() * 1e9), self._settings.orders_max)
         for first in range(0, len(due), _ORDERS_A_QUERY):
@@ -103,6 +104,17 @@ class Sweeper:
             self._gauges_at = time.monotonic()
             self._set_gauges(now)
         self._metrics.sweep_seconds.observe(time.perf_counter() - started)
+
+    def _heard_again(self) -> list[str]:
+        """Orders that are held against the silence of a system that has been heard since."""
+        heard = self._clock.heard()
+        return [
+            order_id
+            for order_id, finding in self._findings.items()
+            if (why := finding.diagnosis)
+            and why.kind is DiagnosisKind.SOURCE_SILENT
+            and heard.get(why.system, why.since) > why.since
+        ]
 
     async def _take_over_changes(self, now: datetime) -> None:
         late_max = int(self._settings.lag_max / timedelta(milliseconds=1))
@@ -144,7 +156,8 @@ class Sweeper:
         changed: list[Finding] = []
         for order_id in order_ids:
             if order_id in found:
-                order = build_order(order_id, found[order_id].events, self._flow, until, found[order_id].watched)
+                evidence = found[order_id]
+                order = build_order(order_id, evidence.events, self._flow, until, evidence.watched, self._clock.heard())
                 changed += self._compare(order, now)
             self._watchlist.review_after(order_id, int(until.timestamp() * 1e9))
         await self._save(changed, now)

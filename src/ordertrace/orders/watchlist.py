@@ -49,6 +49,7 @@ class Watchlist:
         self._flow_ns = int(flow.deadline.total_seconds() * _NS)
         self._error_ns = int(flow.error_grace.total_seconds() * _NS)
         self._mismatch_ns = int(flow.mismatch_grace.total_seconds() * _NS) + 1
+        self._silence_ns = int(flow.silence.total_seconds() * _NS) + 1
 
     def __len__(self) -> int:
         return len(self._watched)
@@ -119,7 +120,7 @@ class Watchlist:
 
     def _reviews(self, glance: OrderGlance, deadline_ns: int) -> tuple[int, ...]:
         """When the order can become late, failed or out of step, earliest first; replayed evidence first settles."""
-        reviews = [deadline_ns]
+        reviews = [deadline_ns, deadline_ns + self._silence_ns]
         if glance.error_ns:
             # the error's own length is not known here: look again a little later if it was too early
             grace = glance.error_ns + self._error_ns
