@@ -41,8 +41,6 @@ CREATE TABLE otel_traces
     -- when its group was closed; the same for all spans of a group and different for any two groups
     inserted_at DateTime64(3) CODEC(DoubleDelta, Default),
     INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX order_id OrderId TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX message_id MessageId TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX inserted inserted_at TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
