@@ -203,13 +203,18 @@ def compare_messages(ledgers: Sequence[Ledger], told: Told) -> Score:
 
 
 def compare_orders(ledger: Ledger, told: Told, dropped: Collection[str] = ()) -> Score:
-    """`dropped` are orders of which telemetry of a status was lost: that nothing followed may not be seen of them."""
+    """`dropped` are orders of which telemetry of a status was lost: that nothing followed may not be seen of them.
+
+    A struck order that is told of by another kind of trouble than its own is missed, not false.
+    """
     score = Score("orders", healthy=sum(not order.plan.fault for order in ledger.orders.values()))
     for order in ledger.orders.values():
         expected = order.expected.kind if order.plan.fault in HARMS else None
         said = told.orders.get(order.id)
-        if said and said != expected:
+        if said and not expected:
             score.false.append(f"{order.id} ({order.plan.fault or 'healthy'}): {said}")
+        elif said and said != expected:
+            score.miss(order.plan.fault, f"{order.id}: {said}")
         elif expected and not said and order.id in dropped and order.plan.fault in OF_ORDERS_ONLY:
             score.unknowable.append(f"{order.plan.fault} {order.id}: {told.others.get(order.id)}")
         elif expected and not said:
