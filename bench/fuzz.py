@@ -113,7 +113,7 @@ def run(server: Server, corpus: list[Sent], requests: int, seed: int) -> bool:
     for sender in senders:
         sender.close()
     seconds = time.perf_counter() - started
-    server.wait_until_quiet()
+    server.wait_until_idle()
     now, most = server.memory()
     ready = server.get("/readyz") == b'{"status":"ready"}'
     aside = server.metric("ordertrace_requests_set_aside_total")

@@ -29,7 +29,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from bench.server import Server
 from ordertrace.metrics import Metrics
-from ordertrace.settings import Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import StoreSettings
 from ordertrace.store.store import open_store
 
 _LOAD_SECONDS = (0.3, 2.5)
@@ -127,7 +128,7 @@ def killed(times: int, seed: int) -> bool:
             acknowledged += load.acknowledged
             repeated += load.repeated
         with Server(directory) as server:
-            server.wait_until_quiet()
+            server.wait_until_idle()
         return report(f"killed {times} times, {repeated} requests sent twice", directory, acknowledged)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -153,7 +154,7 @@ def filled() -> bool:
                 while _readiness(server) and time.monotonic() < until + 60:
                     time.sleep(0.1)
                 load.stop()
-                server.wait_until_quiet()
+                server.wait_until_idle()
             return report(f"full disk, unready with: {said[:120]}", directory / "data", load.acknowledged)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -106,7 +106,7 @@ def tried(name: str, send: Callable[[Server, Path], tuple[int, int] | str], serv
         return False
     until = time.monotonic() + 30
     while True:
-        server.wait_until_quiet()
+        server.wait_until_idle()
         spans, logs = (now - then for now, then in zip(counted(server), before, strict=True))
         if (spans >= sent[0] and logs >= sent[1]) or time.monotonic() > until:
             break

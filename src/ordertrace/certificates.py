@@ -13,7 +13,7 @@ from typing import Self
 import structlog
 
 from .errors import Invalid
-from .settings import ListenSettings
+from .settings.sections import ListenSettings
 
 _log = structlog.get_logger(__name__)
 

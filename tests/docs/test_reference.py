@@ -14,13 +14,9 @@ from pydantic import BaseModel
 
 from ordertrace.cli.main import cli
 from ordertrace.metrics import Metrics
-from ordertrace.settings import (
-    BrokerMessageSettings,
-    BrokerSettings,
-    Settings,
-    StepSettings,
-    SystemSettings,
-)
+from ordertrace.settings import Settings
+from ordertrace.settings.brokers import BrokerMessageSettings, BrokerSettings
+from ordertrace.settings.sections import StepSettings, SystemSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -19,7 +19,8 @@ from ordertrace.forwarding.receiving import read_headers
 from ordertrace.ingest.intake import Intake
 from ordertrace.ingest.kinds import Kind
 from ordertrace.metrics import Metrics
-from ordertrace.settings import ForwardSettings, Settings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import ForwardSettings
 from ordertrace.store.store import Store, open_store
 from tests.ingest.conftest import settings_in
 from tests.ingest.requests import attributes, log_request, record, request, span

@@ -14,7 +14,8 @@ from ordertrace.metrics import Metrics
 from ordertrace.receivers.otlp_grpc import OtlpGrpcReceiver
 from ordertrace.receivers.otlp_http import OtlpHttpReceiver
 from ordertrace.receivers.zipkin import ZipkinReceiver
-from ordertrace.settings import JournalSettings, ListenSettings, Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import JournalSettings, ListenSettings, StoreSettings
 from ordertrace.store.store import Store, open_store
 
 

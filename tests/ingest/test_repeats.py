@@ -13,7 +13,7 @@ import pytest
 from ordertrace.errors import Unavailable
 from ordertrace.ingest.kinds import Kind
 from ordertrace.ingest.repeats import DIGEST_BYTES, Repeats
-from ordertrace.settings import OrderSettings
+from ordertrace.settings.sections import OrderSettings
 from tests.ingest.conftest import Running, running, settings_in
 from tests.ingest.requests import log_request, record, request, span
 

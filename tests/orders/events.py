@@ -8,7 +8,8 @@ from typing import Any
 from ordertrace.model.flow import Flow
 from ordertrace.model.order import ErrorDetail, EventKind, OrderEvent
 from ordertrace.orders.flow import build_flow
-from ordertrace.settings import FlowSettings, Settings, StepSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import FlowSettings, StepSettings
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

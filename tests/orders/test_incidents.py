@@ -24,7 +24,8 @@ from ordertrace.orders.incidents import (
     troubles_of_group,
     update_courses,
 )
-from ordertrace.settings import IncidentSettings, Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import IncidentSettings, StoreSettings
 from ordertrace.store.orders import Finding
 from ordertrace.store.store import Store, open_store
 

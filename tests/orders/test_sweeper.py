@@ -13,7 +13,8 @@ from ordertrace.model.order import OrderEvent, OrderFilter
 from ordertrace.orders.clock import EventClock
 from ordertrace.orders.reader import OrderReader
 from ordertrace.orders.sweeper import Sweeper
-from ordertrace.settings import Settings, StoreSettings, SweepSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import StoreSettings, SweepSettings
 from ordertrace.store.orders import OrderStore
 from ordertrace.store.store import Store, open_store
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ordertrace.privacy.rules import build_rules
-from ordertrace.settings import PrivacySettings
+from ordertrace.settings.sections import PrivacySettings
 
 RULES = build_rules(PrivacySettings())
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

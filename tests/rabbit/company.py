@@ -21,7 +21,9 @@ from alexandrite.rights import company_url, prepare_watch
 from ordertrace.metrics import Metrics
 from ordertrace.model.message import MessageFilter, MessageLife
 from ordertrace.rabbit.watch import BrokerWatches
-from ordertrace.settings import BrokerSettings, Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.brokers import BrokerSettings
+from ordertrace.settings.sections import StoreSettings
 from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import Store, open_store
 

@@ -11,7 +11,7 @@ from ordertrace.model.message import MessageFinding
 from ordertrace.rabbit.detector import Detector
 from ordertrace.rabbit.lives import Bounds, QueueSample
 from ordertrace.rabbit.tap_record import DeadLetter, TapRecord
-from ordertrace.settings import BrokerExchangeSettings, BrokerQueueSettings, BrokerSettings
+from ordertrace.settings.brokers import BrokerExchangeSettings, BrokerQueueSettings, BrokerSettings
 
 START = 1_795_000_000.0
 Q = "mes.orders"

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from alexandrite.broker import RabbitNode
 from alexandrite.rights import company_url, prepare_watch
 from ordertrace.rabbit.doctor import Advice, examine
-from ordertrace.settings import BrokerSettings, RepublishSettings, Settings
+from ordertrace.settings import Settings
+from ordertrace.settings.brokers import BrokerSettings, RepublishSettings
 
 from .company import company_at, until
 

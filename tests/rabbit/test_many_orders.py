@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ordertrace.metrics import Metrics
-from ordertrace.settings import Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import StoreSettings
 from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import open_store
 

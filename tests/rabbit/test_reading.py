@@ -14,7 +14,10 @@ from ordertrace.rabbit.mapping import MessageMapping, Said
 from ordertrace.rabbit.peers import Peers
 from ordertrace.rabbit.tap_record import RecordReader
 from ordertrace.rabbit.topology import build_facts
-from ordertrace.settings import DEFAULT_MESSAGES, BrokerMessageSettings, Settings, SystemSettings, parse_message_rule
+from ordertrace.settings import Settings
+from ordertrace.settings.brokers import DEFAULT_MESSAGES, BrokerMessageSettings
+from ordertrace.settings.rules import parse_message_rule
+from ordertrace.settings.sections import SystemSettings
 
 IDENTITY = Identity(b"a secret")
 READER = RecordReader(MessageMapping(DEFAULT_MESSAGES, ("email", "phone", "card")), IDENTITY, "ordertrace")

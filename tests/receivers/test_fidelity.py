@@ -24,7 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ordertrace.forwarding.to_otlp import to_log_request, to_trace_request
 from ordertrace.ingest.kinds import Kind
-from ordertrace.settings import PrivacySettings
+from ordertrace.settings.sections import PrivacySettings
 from tests.ingest.conftest import Running, running, settings_in
 from tests.ingest.requests import attributes, log_request, request, to_any
 

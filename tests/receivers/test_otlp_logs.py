@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from ordertrace.settings import OrderSettings
+from ordertrace.settings.sections import OrderSettings
 from tests.ingest.conftest import Running, running, settings_in
 from tests.ingest.requests import attributes, log_request, record
 

@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from ordertrace.certificates import Certificates
 from ordertrace.errors import Invalid
-from ordertrace.settings import ListenSettings, Settings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import ListenSettings
 from tests.ingest.conftest import Running, running, settings_in
 from tests.ingest.requests import request, span
 

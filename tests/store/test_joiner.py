@@ -11,7 +11,8 @@ import pytest
 from ordertrace.metrics import Metrics
 from ordertrace.model.order import EventKind, JoinedBy, OrderEvent
 from ordertrace.orders.flow import build_flow
-from ordertrace.settings import Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import StoreSettings
 from ordertrace.store.joiner import Joiner
 from ordertrace.store.orders import OrderStore
 from ordertrace.store.store import Store, open_store

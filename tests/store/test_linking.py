@@ -13,7 +13,8 @@ from ordertrace.metrics import Metrics
 from ordertrace.model.order import JoinedBy, OrderEvent
 from ordertrace.orders.linker import Linker
 from ordertrace.orders.skew import Skews
-from ordertrace.settings import OrderKeySettings, OrderSettings, Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import OrderKeySettings, OrderSettings, StoreSettings
 from ordertrace.store.clocks import ClockStore
 from ordertrace.store.joiner import Joiner
 from ordertrace.store.linking import LinkStore

@@ -9,7 +9,8 @@ import pytest
 
 from ordertrace.errors import Internal, Invalid
 from ordertrace.metrics import Metrics
-from ordertrace.settings import RetentionSettings, Settings, StoreSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import RetentionSettings, StoreSettings
 from ordertrace.store.statements import statement
 from ordertrace.store.store import Store, open_store
 

@@ -17,7 +17,8 @@ from ordertrace.orders.clock import EventClock
 from ordertrace.orders.incident_keeper import IncidentKeeper
 from ordertrace.orders.reader import OrderReader
 from ordertrace.orders.sweeper import Sweeper
-from ordertrace.settings import Settings, StoreSettings, SweepSettings
+from ordertrace.settings import Settings
+from ordertrace.settings.sections import StoreSettings, SweepSettings
 from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import open_store
 from ordertrace.web.app import build_fallback, build_web

@@ -27,7 +27,8 @@ from alexandrite.rights import VHOST, WatchAddresses, company_url
 
 from ..errors import Unavailable
 from ..listening import split_address
-from ..settings import BrokerSettings, Settings
+from ..settings import Settings
+from ..settings.brokers import BrokerSettings
 from ..telemetry import set_up_logging
 from .serve import tame_garbage_collection, where_to_look
 from .shared import run_until_stopped, settings_of

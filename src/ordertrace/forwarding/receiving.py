@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ..errors import Invalid, Overloaded, Unavailable
-from ..settings import ForwardSettings
+from ..settings.sections import ForwardSettings
 
 _SIGNALS = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",

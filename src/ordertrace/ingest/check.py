@@ -23,7 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ..errors import Invalid
 from ..privacy.rules import drop_pattern
-from ..settings import PrivacySettings
+from ..settings.sections import PrivacySettings
 from ..store.group_writer import AHEAD_MAX_NS, EARLIEST_NS
 
 _SUSPECTS_MAX, _SUSPECT_BYTES_MAX = 32, 64 * 1024  # looking closer must cost less than taking the request apart

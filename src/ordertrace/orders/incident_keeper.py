@@ -15,7 +15,7 @@ from ..errors import Invalid, NotFound, OrdertraceError
 from ..model.incident import EntryKind, Incident, IncidentEntry, IncidentState, IncidentView, Trouble
 from ..model.message import FailedGroup
 from ..model.order import Diagnosis
-from ..settings import IncidentSettings
+from ..settings.sections import IncidentSettings
 from ..store.incidents import IncidentStore
 from ..store.orders import Finding
 from ..store.store import Store

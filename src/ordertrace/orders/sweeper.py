@@ -18,7 +18,7 @@ from ..errors import OrdertraceError
 from ..metrics import Metrics
 from ..model.flow import Flow
 from ..model.order import DiagnosisKind, Order, OrderState
-from ..settings import SweepSettings
+from ..settings.sections import SweepSettings
 from ..store.clocks import ClockStore
 from ..store.messages import MessageStore
 from ..store.orders import Finding, OrderGlance, OrderStore

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..settings import PrivacySettings
+from ..settings.sections import PrivacySettings
 
 _WIDE = "\u00a0\u2011"  # the space and the hyphen that do not break a line
 # What people and URLs put between the digits of a phone number.

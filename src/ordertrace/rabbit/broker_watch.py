@@ -16,7 +16,7 @@ from aio_pika.abc import AbstractConnection
 from ..errors import OrdertraceError
 from ..metrics import Metrics
 from ..model.message import BrokerSight, MessageLife, Republication, WatchGap
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from ..store.messages import InFlight, MessageStore
 from ..store.republications import RepublicationStore
 from ..store.store import Store

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .link import consume, declare, open_channel, properties_of
 from .tap_record import DeadLetter, RecordReader
 from .topology import DEAD_LETTERS

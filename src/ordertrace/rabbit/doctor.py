@@ -17,7 +17,8 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 
 from ..errors import Forbidden, OrdertraceError, Unavailable
-from ..settings import BrokerSettings, Settings
+from ..settings import Settings
+from ..settings.brokers import BrokerSettings
 from .events import EVENTS_EXCHANGE
 from .link import LINK_ERRORS, connected, open_channel
 from .management import Management, user_of, vhost_of

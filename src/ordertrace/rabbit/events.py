@@ -9,7 +9,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .link import consume, open_channel
 from .management import vhost_of
 

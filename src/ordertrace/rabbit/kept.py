@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 
-from ..settings import RepublishSettings
+from ..settings.brokers import RepublishSettings
 from .link import LINK_ERRORS, declare, open_channel, properties_of
 from .tap_record import ORIGIN, REPUBLISHED, RecordReader
 from .topology import DEAD_LETTERS

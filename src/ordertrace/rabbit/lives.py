@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from ..model.message import MessageFinding
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .tap_record import OWN
 
 _RECENT_SECONDS = 10.0

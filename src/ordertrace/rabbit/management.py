@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx2
 
 from ..errors import Forbidden, Unavailable
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 
 _QUEUE_COLUMNS = (
     "name,type,durable,auto_delete,exclusive,arguments,effective_policy_definition,messages_ready,"

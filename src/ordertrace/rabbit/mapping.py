@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ..settings import BrokerMessageSettings, parse_message_rule
+from ..settings.brokers import BrokerMessageSettings
+from ..settings.rules import parse_message_rule
 
 BODY_BYTES_MAX = 1024 * 1024
 _TEXT_LENGTH_MAX = 256

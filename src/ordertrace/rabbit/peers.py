@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..settings import SystemSettings
+from ..settings.sections import SystemSettings
 
 _CONNECTIONS_MAX = 10_000
 

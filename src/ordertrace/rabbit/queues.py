@@ -8,7 +8,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel
 
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .detector import Detector
 from .link import count, open_channel
 from .lives import QueueSample, UnackedCount, is_watched

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import Invalid
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .detector import Detector
 from .lives import Bounds, Settled
 from .peers import Peers

@@ -22,7 +22,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from ..errors import Forbidden, Invalid, NotFound, Unavailable
 from ..model.message import REPUBLISHABLE, MessageLife, Republication, WatchGap
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from ..store.republications import RepublicationStore
 from .kept import Kept, to_publish
 from .link import LINK_ERRORS, connected, open_channel

@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractConnection
 
 from ..errors import OrdertraceError
 from ..model.message import SourceSight
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .dead_letters import DeadLetters
 from .detector import Detector
 from .events import BrokerEvents

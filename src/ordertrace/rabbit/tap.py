@@ -13,7 +13,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from ..settings import BrokerSettings
+from ..settings.brokers import BrokerSettings
 from .kept import Kept
 from .link import consume, declare, open_channel, publish
 from .peers import Peers

@@ -14,7 +14,8 @@ from ..model.flow import Flow
 from ..model.message import BrokerSight, MessageLife, Republication
 from ..orders.flow import build_flow
 from ..privacy.keys import open_key_ring
-from ..settings import BrokerSettings, Settings, data_directory
+from ..settings import Settings, data_directory
+from ..settings.brokers import BrokerSettings
 from ..store.store import Store
 from .broker_watch import BrokerWatch
 from .identity import Identity

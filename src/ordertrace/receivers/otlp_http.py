@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -17,15 +15,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.types import Receive, Scope, Send
 
-from ..certificates import Certificates
 from ..errors import Invalid, NotFound, OrdertraceError
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
-from ..listening import HttpListener
 from ..metrics import Metrics
 from ..settings import Settings
 from .answers import answer_word, to_metrics_response, to_response, to_status
-from .bodies import BodyReader, WrongMethod, WrongType, to_status_and_headers
+from .bodies import WrongMethod, WrongType, to_status_and_headers
+from .http_receiver import HttpReceiver
 from .otlp_json import from_json
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
@@ -35,41 +32,13 @@ _AT_ONCE_BYTES_MAX = 256 * 1024  # a larger JSON is taken apart beside the event
 _PATHS = (*_KINDS, "/v1/metrics")
 
 
-class OtlpHttpReceiver:
+class OtlpHttpReceiver(HttpReceiver):
     """Listens while entered; `port` is the real one where 0 was asked for."""
 
     def __init__(self, intake: Intake, settings: Settings, metrics: Metrics) -> None:
-        self._intake = intake
-        self._metrics = metrics
-        self._bodies = BodyReader(settings.listen.request_bytes_max, settings.journal.queued_bytes_max, metrics)
-        listen = settings.listen
-        self._listener = HttpListener(
-            self._application,
-            listen.otlp_http,
-            listen.connections_max,
-            Certificates.of(listen),
-            metrics.limits_hit.labels("connections").inc,
-        )
+        super().__init__(self._take, settings.listen.otlp_http, intake, settings, metrics)
 
-    @property
-    def address(self) -> str:
-        return self._listener.address
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    async def __aenter__(self) -> Self:
-        """Raises Unavailable when the address is taken."""
-        await self._listener.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._listener.__aexit__(kind, error, trace)
-
-    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}

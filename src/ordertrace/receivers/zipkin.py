@@ -2,72 +2,40 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from starlette.types import Receive, Scope, Send
 
-from ..certificates import Certificates
 from ..errors import NotFound, OrdertraceError
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
 from ..ingest.zipkin import to_json
-from ..listening import HttpListener
 from ..metrics import Metrics
 from ..settings import Settings
 from .answers import answer_word
-from .bodies import BodyReader, WrongMethod, WrongType, to_status_and_headers
+from .bodies import WrongMethod, WrongType, to_status_and_headers
+from .http_receiver import HttpReceiver
 
 _PATH = "/api/v2/spans"
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 
 
-class ZipkinReceiver:
+class ZipkinReceiver(HttpReceiver):
     """Listens while entered; `port` is the real one where 0 was asked for."""
 
     def __init__(self, intake: Intake, settings: Settings, metrics: Metrics) -> None:
-        self._intake = intake
-        self._metrics = metrics
-        self._bodies = BodyReader(settings.listen.request_bytes_max, settings.journal.queued_bytes_max, metrics)
-        listen = settings.listen
-        self._listener = HttpListener(
-            self._application,
-            listen.zipkin,
-            listen.connections_max,
-            Certificates.of(listen),
-            metrics.limits_hit.labels("connections").inc,
-        )
+        super().__init__(self._take, settings.listen.zipkin, intake, settings, metrics)
 
-    @property
-    def address(self) -> str:
-        return self._listener.address
-
-    @property
-    def port(self) -> int:
-        return self._listener.port
-
-    async def __aenter__(self) -> Self:
-        """Raises Unavailable when the address is taken."""
-        await self._listener.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._listener.__aexit__(kind, error, trace)
-
-    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         failure: OrdertraceError | None = None
         try:
-            await self._take(scope, receive)
+            await self._admit(scope, receive)
         except OrdertraceError as error:
             failure = error
         self._metrics.requests.labels("zipkin", answer_word(failure)).inc()
         await _send(send, failure)
 
-    async def _take(self, scope: Scope, receive: Receive) -> None:
+    async def _admit(self, scope: Scope, receive: Receive) -> None:
         if scope["path"] != _PATH:
             raise NotFound(f"there is nothing at {scope['path']}; Zipkin spans are taken at {_PATH}")
         if scope["method"] != "POST":

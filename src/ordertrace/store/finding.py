@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..privacy.rules import sql_array, sql_string
-from ..settings import Rule
+from ..settings.rules import Rule
 
 
 def codes_of(keys: Sequence[str]) -> str:

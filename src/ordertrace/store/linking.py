@@ -11,7 +11,8 @@ from typing import Any
 
 from ..model.flow import Flow
 from ..privacy.rules import sql_string
-from ..settings import OrderSettings, Rule, parse_rule
+from ..settings.rules import Rule, parse_rule
+from ..settings.sections import OrderSettings
 from .statements import statement
 from .store import Row, Store
 

@@ -5,15 +5,11 @@ Blocking, for a thread of its own. Not for deciding what a group is or what happ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 
-from ..privacy.rules import build_rules, sql_array
-from ..settings import Settings, parse_rule
-from .any_value import DECODED, TYPES
-from .finding import codes_of, find_all
+from ..settings.rules import Rule, parse_rule
 from .group_writer import GroupWriter
-from .statements import statement
 
 # Named by its path: a schema given as text is written into the working directory by the engine.
 _PROTO = Path(__file__).with_name("sql") / "otlp_logs.proto"
@@ -36,21 +32,9 @@ class LogWriter(GroupWriter):
     name = "insert_logs"
     structure = _STRUCTURE
     schema = f"{_PROTO}:Request"
+    message_ids = ()
 
-    def build(self, settings: Settings) -> str:
-        """The INSERT with the rules of these settings in it."""
-        privacy = build_rules(settings.privacy)
-        ids = [parse_rule(text) for text in settings.order.id]
-        statuses = [parse_rule(text) for text in settings.order.status]
-        keys = list(dict.fromkeys(rule.key for rule in (*ids, *statuses) if rule.source != "log"))[:250]
-        return Template(statement(self.name)).substitute(
-            drops=privacy.drops,
-            suspects=privacy.suspects,
-            scrub_said=privacy.scrub_all("said"),
-            decoded=DECODED,
-            types=TYPES,
-            codes=codes_of(keys),
-            order_ids=find_all(ids, keys),
-            order_sources=sql_array([*(rule.source for rule in ids), ""]),
-            order_statuses=find_all(statuses, keys),
-        )
+    @staticmethod
+    def rules(texts: Sequence[str]) -> list[Rule]:
+        """All rules: those for the text of a record, too."""
+        return [parse_rule(text) for text in texts]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import Invalid, NotFound
+from ..errors import NotFound
 from ..model.flow import Flow
 from ..model.log import LogPage, LogRecord
 from ..model.order import JoinedBy
+from .cursor import offset_of
 from .store import Row, Store
-
-_OFFSET_DIGITS_MAX = 7
 
 
 class LogStore:
@@ -23,7 +22,7 @@ class LogStore:
 
         Raises NotFound if nothing was ever heard of the order, Invalid for a cursor that is not ours.
         """
-        offset = _offset(cursor)
+        offset = offset_of(cursor)
         rows = await self._query(order_id, limit + 1, offset, severity, last=False)
         if not rows and not await self._store.query("order_known", {"order": order_id}):
             raise NotFound(f"nothing is known of order {order_id!r}; is the number right?")
@@ -54,9 +53,3 @@ class LogStore:
             attributes=row[10],
             types=row[11],
         )
-
-
-def _offset(cursor: str) -> int:
-    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _OFFSET_DIGITS_MAX):
-        raise Invalid(f"cursor {cursor[:40]!r} is not one that a list has given; leave it out to begin anew")
-    return int(cursor or 0)

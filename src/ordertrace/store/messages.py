@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..errors import Invalid, NotFound
+from ..errors import NotFound
 from ..model.message import (
     FailedGroup,
     MessageEvent,
@@ -21,6 +21,7 @@ from ..model.message import (
     Verdict,
     WatchGap,
 )
+from .cursor import offset_of
 from .store import Row, Store
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -69,7 +70,7 @@ class MessageStore:
         """One page of lives, newest first. Without `since`, those of the last hour, or of 30 days with a verdict."""
         judged = bool(query.verdict or query.state == MessageState.LOST)
         since = query.since or now - (_JUDGED if judged or query.order else _RECENT)
-        offset = _offset(query.cursor)
+        offset = offset_of(query.cursor)
         lives = await self._lives(
             query, since, judged, [], [query.order] if query.order else [], query.limit + 1, offset
         )
@@ -188,12 +189,6 @@ class MessageStore:
             "limit": limit, "offset": offset, "each": _LIVES_AN_ORDER,
         }  # fmt: skip
         return [_life(row) for row in await self._store.query("find_messages", parameters)]
-
-
-def _offset(cursor: str) -> int:
-    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 8):
-        raise Invalid(f"cursor {cursor[:40]!r} is not one that a list has given; leave it out to begin anew")
-    return int(cursor or 0)
 
 
 def _time(microseconds: int) -> datetime | None:

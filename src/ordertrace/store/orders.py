@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ..errors import Invalid
 from ..model.flow import Flow
 from ..model.order import (
     Diagnosis,
@@ -21,6 +20,7 @@ from ..model.order import (
     OrderState,
     TraceSummary,
 )
+from .cursor import offset_of
 from .store import Row, Store
 
 _EVENTS_AN_ORDER_MAX = 2_000
@@ -65,7 +65,7 @@ class OrderStore:
 
     async def find_ids(self, query: OrderFilter, now: datetime) -> tuple[list[str], str | None]:
         """One page of order ids and the cursor of the next one. Raises Invalid for a cursor that is not ours."""
-        offset = _offset(query.cursor)
+        offset = offset_of(query.cursor)
         states = [query.state] if query.state else []
         parameters = self._states(now, states) | _filters(query) | {"states": states}
         rows = await self._store.query("find_orders", parameters | {"limit": query.limit + 1, "offset": offset})
@@ -186,12 +186,6 @@ def _filters(query: OrderFilter) -> dict[str, object]:
         "until": int(query.until.timestamp() * 1e9) if query.until else _NEVER_NS,
         "sort": query.sort,
     }
-
-
-def _offset(cursor: str) -> int:
-    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 8):
-        raise Invalid(f"cursor {cursor[:40]!r} is not one that a list has given; leave it out to begin anew")
-    return int(cursor or 0)
 
 
 def _ns(length: timedelta) -> int:
