@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from alexandrite.broker import VHOST, RabbitNode
+
+# How fast a machine is decides no test.
+settings.register_profile("ordertrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ordertrace")
 
 
 @pytest.fixture(scope="session")

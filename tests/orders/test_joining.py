@@ -97,7 +97,7 @@ def traces(draw: st.DrawFn) -> tuple[list[SpanSight], list[Name]]:
     return spans, names
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(traces(), st.randoms(use_true_random=False))
 def test_the_division_does_not_depend_on_what_came_first_or_twice(
     trace: tuple[list[SpanSight], list[Name]], chance: random.Random
@@ -109,7 +109,7 @@ def test_the_division_does_not_depend_on_what_came_first_or_twice(
     assert divide(shuffled, again) == divide(spans, names)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(traces())
 def test_no_span_is_given_to_an_order_that_nothing_names(trace: tuple[list[SpanSight], list[Name]]) -> None:
     spans, names = trace
@@ -151,7 +151,7 @@ def test_channels_and_threads_go_in_step(seed: int) -> None:
     assert all(right(match.consumption, match.delivery) for match in matches)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 1000), st.sampled_from([0.02, 0.05]))
 def test_gaps_leave_spans_unjoined_rather_than_wrongly_joined(seed: int, lost: float) -> None:
     delivered, consumed = courses(seed, 150)

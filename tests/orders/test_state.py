@@ -244,7 +244,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_EVENTS, st.integers(0, 10_000), st.randoms(use_true_random=False))
 def test_order_of_arrival_and_repetition_change_nothing(
     events: list[OrderEvent], seconds: int, chance: random.Random
@@ -254,7 +254,7 @@ def test_order_of_arrival_and_repetition_change_nothing(
     assert judged(events, seconds) == judged(again, seconds)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_EVENTS, st.integers(0, 10_000))
 def test_trouble_always_has_a_reason_with_evidence(events: list[OrderEvent], seconds: int) -> None:
     order = judged(events, seconds)

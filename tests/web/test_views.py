@@ -135,7 +135,7 @@ def assert_sound(chart: Chart) -> None:
     assert all(0 <= arrow.end_x <= chart.width for arrow in chart.arrows)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(orders, st.sampled_from(LANGUAGES))
 def test_chart_of_any_order_is_sound(drawn: tuple[list[OrderEvent], OrderState, int], language: str) -> None:
     chart = build_chart(to_timeline(drawn), replace(VIEWER, language=language))
