@@ -136,8 +136,9 @@ def test_message_taken_and_held_is_stuck() -> None:
         {"gaps": (WatchGap("main", at(900), None, "restart"),)},
         {"messaged": frozenset()},
         {"since": at(181)},
+        {"complete": False},
     ],
-    ids=["blind when it was sent", "blind now", "never watched", "watched only since"],
+    ids=["blind when it was sent", "blind now", "never watched", "watched only since", "more than is read"],
 )
 def test_not_observed_is_not_lost(blind: dict[str, Any]) -> None:
     order = judged(1800, **blind)

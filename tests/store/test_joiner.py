@@ -220,3 +220,15 @@ async def test_log_records_become_facts_where_they_tell_something(store: Store) 
     assert error
     assert (error.type, error.message, error.stack) == ("E", "broken", "at …")
     assert events["of its trace"].joined_by is JoinedBy.TRACE
+
+
+async def test_an_order_with_very_many_facts_keeps_its_statuses_and_its_newest(store: Store) -> None:
+    calls = [
+        {"SpanId": f"call-{n}", "SpanKind": "Client", "Timestamp": NOW + timedelta(milliseconds=n + 1), "OrderId": "A-1",
+         "OrderIdBy": "attribute"} for n in range(2_050)
+    ]  # fmt: skip
+    group = await insert(store, 1, NAMED, *calls)
+    await Joiner(store, FLOW).join([group])
+    events = await events_of(store, "A-1")
+    assert len(events) == 2_000
+    assert (events[0].status, events[-1].span_id) == ("SUBMITTED", "call-2049")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..model.message import MessageLife, WatchGap
 from ..model.order import OrderEvent
-from ..store.messages import MessageStore
+from ..store.messages import LIVES_AN_ORDER, MessageStore
 from ..store.orders import OrderStore
 from .lost import NOT_WATCHED, Watched
 from .skew import Skews, correct
@@ -74,4 +74,5 @@ class EvidenceReader:
 
 
 def _watched(lives: Sequence[MessageLife], coverage: _Coverage) -> Watched:
-    return Watched(tuple(lives), coverage.gaps, coverage.messaged, coverage.since)
+    complete = len(lives) < LIVES_AN_ORDER
+    return Watched(tuple(lives), coverage.gaps, coverage.messaged, coverage.since, complete)

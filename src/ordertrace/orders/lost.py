@@ -24,13 +24,15 @@ class Watched:
     """What the brokers showed of one order's messages.
 
     `messaged` are the statuses of which messages are known to be sent in general, so that a missing one is missed;
-    it is empty where no broker is watched. Nothing is known of the time before `since`.
+    it is empty where no broker is watched. Nothing is known of the time before `since`. Where there were more messages
+    than are read, `lives` is not `complete`.
     """
 
     lives: tuple[MessageLife, ...] = ()
     gaps: tuple[WatchGap, ...] = ()
     messaged: frozenset[str] = frozenset()
     since: datetime | None = None
+    complete: bool = True
 
 
 NOT_WATCHED = Watched()
@@ -163,7 +165,7 @@ def _was_blind(place: Place, watched: Watched, now: datetime) -> bool:
 
 
 def _was_blind_since(start: datetime, place: Place, watched: Watched, now: datetime) -> bool:
-    unseen = any(life.state is MessageState.UNSEEN for life in _current(place, watched))
+    unseen = not watched.complete or any(life.state is MessageState.UNSEEN for life in _current(place, watched))
     return unseen or any(gap.start <= now and (gap.until is None or gap.until >= start) for gap in watched.gaps)
 
 

@@ -27,7 +27,7 @@ from .store import Row, Store
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _RECENT = timedelta(hours=1)
 _JUDGED = timedelta(days=30)
-_LIVES_AN_ORDER, _ORDERS_A_QUERY = 200, 100  # of an order with more messages, the newest are looked at
+LIVES_AN_ORDER, _ORDERS_A_QUERY = 200, 100
 
 EVENT_COLUMNS = (
     "broker", "key", "queue", "at", "kind", "message_id", "exchange", "routing_key", "order_id", "status", "system",
@@ -90,13 +90,20 @@ class MessageStore:
         return tuple(MessageEvent(*row) for row in await self._store.query("message_steps", {"key": key}))
 
     async def messages_of_orders(self, order_ids: Sequence[str]) -> dict[str, list[MessageLife]]:
-        """The messages about each of these orders, earliest first; orders without any are left out."""
+        """The messages about each of these orders, earliest first; orders without any are left out.
+
+        Of an order with more than LIVES_AN_ORDER, those that say a status or have a verdict, and the newest of the others.
+        """
         found: dict[str, list[MessageLife]] = defaultdict(list)
         for first in range(0, len(order_ids), _ORDERS_A_QUERY):
             some = order_ids[first : first + _ORDERS_A_QUERY]
-            lives = await self._lives(MessageFilter(), _EPOCH, False, [], some, len(some) * _LIVES_AN_ORDER, 0)
-            for life in reversed(lives):
+            most = len(some) * LIVES_AN_ORDER
+            for life in await self._lives(MessageFilter(), _EPOCH, False, [], some, most, 0, each=LIVES_AN_ORDER):
                 found[life.order_id].append(life)
+        for lives in found.values():
+            lives.sort(
+                key=lambda life: (life.published_at or life.delivered_at or life.since or _EPOCH, life.key, life.queue)
+            )
         return {order_id: found[order_id] for order_id in order_ids if order_id in found}
 
     async def queues(self, now: datetime) -> tuple[QueueSight, ...]:
@@ -182,11 +189,12 @@ class MessageStore:
         orders: Sequence[str],
         limit: int,
         offset: int,
+        each: int = 0,
     ) -> list[MessageLife]:
         parameters = {
             "broker": query.broker, "queue": query.queue, "state": query.state, "verdict": query.verdict,
             "cleared": query.cleared, "since": since, "judged": judged, "keys": list(keys), "orders": list(orders),
-            "limit": limit, "offset": offset, "each": _LIVES_AN_ORDER,
+            "limit": limit, "offset": offset, "each": each or limit + offset, "telling": bool(each),
         }  # fmt: skip
         return [_life(row) for row in await self._store.query("find_messages", parameters)]
 

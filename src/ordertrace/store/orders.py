@@ -101,6 +101,8 @@ class OrderStore:
         events: dict[str, list[OrderEvent]] = defaultdict(list)
         for row in rows:
             events[row[1]].append(_event(row))
+        for found in events.values():
+            found.sort(key=lambda event: (event.at, event.id))
         return dict(events)
 
     async def find_traces(self, order_id: str, events: Sequence[OrderEvent]) -> tuple[TraceSummary, ...]:

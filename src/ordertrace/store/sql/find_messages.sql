@@ -1,7 +1,7 @@
 -- Lives of messages, newest first: one a message and queue, with its state and the verdict in force.
 -- broker, queue, state, verdict: '' does not restrict; keys, orders: only these (empty: any); since: published or judged
 -- since then; judged: only those with a verdict; cleared: also those whose verdict was cleared; limit, offset; each: so
--- many of one order where orders are asked for
+-- many of one order where orders are asked for; telling: of those, rather the ones that say a status or have a verdict
 WITH
     (
         SELECT groupArray((broker, start, if(until = toDateTime64(0, 6), toDateTime64('2200-01-01', 6), until)))
@@ -70,6 +70,6 @@ LEFT JOIN
 WHERE ({state:String} = '' OR state = {state:String})
     AND ({verdict:String} = '' OR verdict = {verdict:String} OR ({cleared:Bool} AND said = {verdict:String}))
     AND (NOT {judged:Bool} OR verdict != '' OR {cleared:Bool})
-ORDER BY if(published_at > 0, published_at, toUnixTimestamp64Micro(last_at)) DESC, life.broker, life.key, life.queue
+ORDER BY {telling:Bool} AND (status != '' OR verdict != '') DESC, if(published_at > 0, published_at, toUnixTimestamp64Micro(last_at)) DESC, life.broker, life.key, life.queue
 LIMIT {each:UInt32} BY if(empty({orders:Array(String)}), concat(life.broker, '/', life.key, '/', life.queue), order_id)
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}
