@@ -97,7 +97,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         incidents = IncidentKeeper(store, messages.failed_groups if messages else None, settings.incidents)
         await incidents.start(datetime.now(UTC))
         await parts.enter_async_context(_running(incidents.run(sweeper.findings), "incidents"))
-        reader = OrderReader(store, flow, clock, messages)
+        reader = OrderReader(store, flow, clock, messages, listen.otlp_http)
         resending = _resending(settings, store, messages, brokers)
         grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))

@@ -96,4 +96,7 @@ def test_flow_and_systems(get: Get) -> None:
     assert flow["deadline_seconds"] == 1800
     systems = get("/api/v1/systems").json()["systems"]
     assert {system["name"] for system in systems} >= {"shop", "mes", "crm", "carrier"}
-    assert set(systems[0]["coverage"]) == {"spans", "with_order", "with_message_id", "errors", "errors_without_stack"}
+    assert set(systems[0]["coverage"]) >= {"spans", "with_order", "with_message_id", "with_status", "errors"}
+    closed = next(system for system in systems if system["name"] == "mes")
+    assert closed["advice"]["kind"] == "watch_broker"
+    assert "[[broker]]" in closed["advice"]["change"]

@@ -55,3 +55,9 @@ def test_unreachable_broker_is_one_line_without_its_password(run: Run, tmp_path:
     done = run("doctor", "--config", settings_file(tmp_path, "amqp://ordertrace:geheim@127.0.0.1:1/x", ""))
     assert done.returncode == 3
     assert "geheim" not in done.stdout + done.stderr
+
+
+def test_broker_of_recordings_alone_is_not_asked(run: Run, tmp_path: Path) -> None:
+    done = run("doctor", "--config", settings_file(tmp_path, "", ""), "--api", "http://127.0.0.1:1")
+    assert done.returncode == 0, done.stderr
+    assert "unexpected" not in done.stderr

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ordertrace.errors import Invalid, NotFound
 from ordertrace.model.board import Board, Dot, Figure, StepColumn, SystemSight
+from ordertrace.model.coverage import Advice, AdviceKind, Coverage, SystemCoverage
 from ordertrace.model.flow import Flow
 from ordertrace.model.order import (
     Diagnosis,
@@ -29,6 +30,7 @@ from ordertrace.model.order import (
     StatusView,
     TraceSummary,
 )
+from ordertrace.orders.changes import map_messages, name_order
 from ordertrace.orders.flow import build_flow
 from ordertrace.settings import Settings
 
@@ -436,12 +438,43 @@ class SampleReader:
             board, at=now, attention=attention, watching_since=since, figures=board.figures if self.orders else ()
         )
 
-    async def get_systems(self, now: datetime) -> tuple[SystemSight, ...]:
+    def get_sights(self) -> tuple[SystemSight, ...]:
         self._fail()
+        now = datetime.now(UTC)
         seen = {"shop": now - timedelta(seconds=1), "crm": now - timedelta(minutes=6)} if self.orders else {}
+        return tuple(SystemSight(s.name, s.title, s.closed, s.owner, seen.get(s.name), 0.5) for s in self.flow.systems)
+
+    async def get_systems(self, now: datetime) -> tuple[SystemCoverage, ...]:
+        """One of each sort: seen well, with a clock that is off, silent, never heard, closed."""
+        counts = {
+            "shop": Coverage(
+                3600,
+                18_400,
+                9_200,
+                8_950,
+                2_100,
+                800,
+                760,
+                900,
+                12,
+                2,
+                420,
+                {"server": 250},
+                {"server": "POST /orders"},
+            ),
+            "crm": Coverage(
+                3600, 900, 900, 240, 0, 300, 0, 0, 40, 36, 0, {"consumer": 660}, {"consumer": "<b> process"}
+            ),
+            "mes": Coverage(3600, watched=1_200, watched_with_order=300, watched_with_id=0, watched_with_status=1_200),
+        }
+        crm = Advice(AdviceKind.ORDER_ID, 660 / 900, "<b> process", name_order("java-agent"), "code")
+        mes = Advice(AdviceKind.MAP_MESSAGES, 0.75, "", map_messages(), "settings")
+        advice = {"crm": crm, "mes": mes} if self.orders else {}
         return tuple(
-            SystemSight(s.name, s.title, s.closed, s.owner, seen.get(s.name), 0.5, 10, 9, 8, 1, 0)
-            for s in self.flow.systems
+            SystemCoverage(
+                sight, {"crm": 89.7}.get(sight.name), counts.get(sight.name, Coverage()), advice.get(sight.name)
+            )
+            for sight in self.get_sights()
         )
 
     def _fail(self) -> None:

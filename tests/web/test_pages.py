@@ -49,7 +49,7 @@ class Outline(HTMLParser):
 
 
 ORDER_PAGES = [f"/orders/{t.order.id}" for t in every_timeline() if t.order.id.startswith("A-")]
-PAGES = ["/", *ORDER_PAGES, HOSTILE, "/search?q=A-24", "/search?q=none", "/nowhere", "/?state=odd"]
+PAGES = ["/", "/systems", *ORDER_PAGES, HOSTILE, "/search?q=A-24", "/search?q=none", "/nowhere", "/?state=odd"]
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -249,3 +249,13 @@ def test_works_without_javascript(client: TestClient) -> None:
     text = client.get("/").text
     assert '<noscript><meta http-equiv="refresh" content="30"></noscript>' in text
     assert '<button type="button" id="pause" aria-pressed="false" hidden>' in text
+
+
+def test_systems_say_how_well_they_are_seen_and_what_would_help_most(client: TestClient) -> None:
+    text = client.get("/systems").text
+    assert "2 systems could tell more" in text.replace("\xa0", " ")
+    assert "73\xa0% of the spans belong to no order, most often from “&lt;b&gt; process”" in text
+    assert "OTEL_JAVA_EXPERIMENTAL_SPAN_ATTRIBUTES_COPY_FROM_BAGGAGE_INCLUDE=order.id" in text
+    assert "clock 89.7\xa0s ahead, corrected here" in text
+    assert "not heard yet" not in text
+    assert "order_id = &#34;body:$.orderId&#34;" in text

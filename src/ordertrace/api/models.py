@@ -11,11 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from ..model import board as board_model
+from ..model import coverage as coverage_model
 from ..model import flow as flow_model
 from ..model import order as order_model
 
 Sentence = Callable[[order_model.Diagnosis, order_model.Order], str]
+WordAdvice = Callable[[coverage_model.Advice, str], tuple[str, str]]  # sentence, and where its lines go
 
 State = Literal["open", "stuck", "failed", "closed", "cancelled"]
 
@@ -169,13 +170,33 @@ class Flow(BaseModel):
 
 
 class Coverage(BaseModel):
-    """How much of a system's recent telemetry can be used."""
+    """How much of a system's recent telemetry can be used. All but `received` is counted over a sample of whole traces."""
 
-    spans: int
-    with_order: int
+    window_seconds: float = Field(description="How far back this looks")
+    received: int = Field(description="Spans received in that time")
+    spans: int = Field(description="Spans looked at; the numbers below are of these")
+    with_order: int = Field(description="Joined to a known order, in whatever way")
+    naming_order: int = Field(description="Joined because they name the order themselves")
+    messages: int = Field(description="Spans that send or receive a message")
     with_message_id: int
+    with_status: int
     errors: int
     errors_without_stack: int
+    logs: int
+    watched_messages: int = Field(description="Messages that the watch of the brokers saw it publish")
+    watched_with_order: int
+    watched_with_message_id: int
+    watched_with_status: int
+
+
+class Advice(BaseModel):
+    """The one change that would help most: `change` are its exact lines, which go where `place` says."""
+
+    kind: str
+    text: str
+    share: float = Field(description="Of the telemetry that gains by it")
+    place: str
+    change: list[str]
 
 
 class SystemSight(BaseModel):
@@ -189,6 +210,7 @@ class SystemSight(BaseModel):
     lag_seconds: float | None = Field(description="How late its telemetry usually is")
     skew_seconds: float | None = Field(description="How far its clock is ahead of ours; null: not known")
     coverage: Coverage
+    advice: Advice | None
 
 
 class SystemList(BaseModel):
@@ -343,12 +365,13 @@ def to_flow(flow: flow_model.Flow) -> Flow:
     )
 
 
-def to_systems(sights: Iterable[board_model.SystemSight]) -> SystemList:
-    """All systems and how well they are seen."""
-    return SystemList(systems=[_to_sight(sight) for sight in sights])
+def to_systems(systems: Iterable[coverage_model.SystemCoverage], word: WordAdvice) -> SystemList:
+    """All systems and how well they are seen; `word` gives the sentence of an advice and where its lines go."""
+    return SystemList(systems=[_to_sight(system, word) for system in systems])
 
 
-def _to_sight(sight: board_model.SystemSight) -> SystemSight:
+def _to_sight(system: coverage_model.SystemCoverage, word: WordAdvice) -> SystemSight:
+    sight, seen = system.sight, system.coverage
     return SystemSight(
         name=sight.name,
         title=sight.title,
@@ -356,14 +379,39 @@ def _to_sight(sight: board_model.SystemSight) -> SystemSight:
         owner=sight.owner,
         last_seen_at=_utc_or_none(sight.last_seen_at),
         lag_seconds=sight.lag_seconds,
-        skew_seconds=sight.skew_seconds,
+        skew_seconds=system.skew_seconds,
         coverage=Coverage(
-            spans=sight.spans,
-            with_order=sight.with_order,
-            with_message_id=sight.with_message_id,
-            errors=sight.errors,
-            errors_without_stack=sight.errors_without_stack,
+            window_seconds=seen.window_seconds,
+            received=seen.received,
+            spans=seen.spans,
+            with_order=seen.joined,
+            naming_order=seen.naming,
+            messages=seen.messages,
+            with_message_id=seen.with_message_id,
+            with_status=seen.with_status,
+            errors=seen.errors,
+            errors_without_stack=seen.errors_without_stack,
+            logs=seen.logs,
+            watched_messages=seen.watched,
+            watched_with_order=seen.watched_with_order,
+            watched_with_message_id=seen.watched_with_id,
+            watched_with_status=seen.watched_with_status,
         ),
+        advice=to_advice(system, word),
+    )
+
+
+def to_advice(system: coverage_model.SystemCoverage, word: WordAdvice) -> Advice | None:
+    """The advice for a system, worded."""
+    if system.advice is None:
+        return None
+    text, place = word(system.advice, system.sight.name)
+    return Advice(
+        kind=system.advice.kind.value,
+        text=text,
+        share=round(system.advice.share, 4),
+        place=place,
+        change=list(system.advice.change),
     )
 
 

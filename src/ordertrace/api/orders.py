@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from ..model.coverage import Advice
 from ..model.order import Diagnosis, Order, OrderFilter
 from ..orders.closed_work import infer_operations
 from ..orders.reader import OrderReader
 from ..settings import Settings
-from ..texts import diagnosis_sentence
+from ..texts import advice_sentence, change_place, diagnosis_sentence
 from . import models
 from .language import choose_language
 from .problems import problem_responses, refuse_parameters
@@ -89,9 +90,20 @@ def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
         refuse_parameters(request)
         return models.to_flow(reader.flow)
 
+    def advises(response: Response, accept_language: Annotated[str, Header()] = "") -> models.WordAdvice:
+        """How to word an advice for this caller."""
+        language = choose_language(accept_language, settings.company.language)
+        response.headers["Content-Language"] = language
+        response.headers["Vary"] = "Accept-Language"
+
+        def word(advice: Advice, system: str) -> tuple[str, str]:
+            return advice_sentence(advice, reader.flow.system(system), language), change_place(advice, language)
+
+        return word
+
     @router.get("/systems", responses=problem_responses(400, 503), summary="The systems and how well they are seen")
-    async def list_systems(request: Request) -> models.SystemList:
+    async def list_systems(request: Request, word: Annotated[models.WordAdvice, Depends(advises)]) -> models.SystemList:
         refuse_parameters(request)
-        return models.to_systems(await reader.get_systems(datetime.now(UTC)))
+        return models.to_systems(await reader.get_systems(datetime.now(UTC)), word)
 
     return router

@@ -17,7 +17,7 @@ from .shared import api_option, config_option, settings_of
 from .words import say
 
 FOUND = 3
-_JOINED_SHARE_MIN = 0.05  # most spans of an instrumented service are databases'; fewer than these name no order at all
+_WINDOWS = {300.0: "in the last five minutes", 3600.0: "in the last hour"}
 
 
 @click.command()
@@ -36,9 +36,9 @@ def doctor(context: click.Context, path: Path | None, api: str | None) -> None:
         click.echo(say(language, "No broker is configured: lost messages cannot be seen. See [[broker]]."))
     missing = False
     for system in systems or ():
-        text, well = _system_line(system, language)
-        missing |= not well
-        click.echo(_mark(well) + text)
+        missing |= system["advice"] is not None
+        for line in _system_lines(system, language):
+            click.echo(line)
     if systems is None:
         click.echo(
             say(language, "No server answers at %(url)s: its telemetry was not examined.", url=api_url(api, settings))
@@ -55,27 +55,45 @@ def _broker_lines(advice: list[Advice], language: str) -> Iterator[str]:
             yield f"    $ {command}"
 
 
-def _system_line(system: dict[str, Any], language: str) -> tuple[str, bool]:
-    """What is known of a system's telemetry, and whether it will do."""
-    coverage, name = system["coverage"], system["title"]
-    if system["closed"]:
-        return f"{name}: " + say(language, "sends nothing of its own; it is seen through others"), True
-    spans = coverage["spans"]
-    if not spans:
-        return f"{name}: " + say(language, "nothing was heard in the last day"), False
-    joined, told = coverage["with_order"] / spans, coverage["with_message_id"]
+def _system_lines(system: dict[str, Any], language: str) -> Iterator[str]:
+    """What is known of a system's telemetry, and the one change that would help most."""
+    coverage, advice = system["coverage"], system["advice"]
+    parts = _watched_parts(coverage, language) if system["closed"] else _parts(system, language)
+    yield _mark(advice is None) + f"{system['title']}: " + "; ".join(parts)
+    if advice:
+        yield "    " + say(language, "What would help most: %(what)s", what=advice["text"])
+        if advice["change"]:
+            yield f"    {advice['place']}:"
+        for line in advice["change"]:
+            yield f"      {line}"
+
+
+def _parts(system: dict[str, Any], language: str) -> list[str]:
+    coverage, skew = system["coverage"], system["skew_seconds"]
+    window = say(language, _WINDOWS.get(coverage["window_seconds"], "in the last day"))
+    if not coverage["spans"]:
+        return [say(language, "nothing was heard %(window)s", window=window)]
+    bare = coverage["errors_without_stack"]
     parts = [
-        say(language, "%(count)s spans in the last day", count=spans),
-        say(language, "%(share)s name their order", share=f"{joined:.0%}"),
-        say(language, "%(count)s with a message id", count=told),
-        say(
-            language,
-            "%(count)s errors, %(bare)s of them without a stack",
-            count=coverage["errors"],
-            bare=coverage["errors_without_stack"],
-        ),
+        say(language, "%(count)s spans %(window)s", count=coverage["received"], window=window),
+        say(language, "%(share)s on an order", share=f"{coverage['with_order'] / coverage['spans']:.0%}"),
+        say(language, "%(count)s say a status", count=coverage["with_status"]),
+        say(language, "%(count)s errors, %(bare)s of them without a stack", count=coverage["errors"], bare=bare),
     ]
-    return f"{name}: " + "; ".join(parts), joined >= _JOINED_SHARE_MIN
+    if messages := coverage["messages"]:
+        share = f"{coverage['with_message_id'] / messages:.0%}"
+        parts.insert(2, say(language, "%(share)s of its messages with a message id", share=share))
+    if skew is not None and abs(skew) >= 1:
+        parts.append(say(language, "clock %(seconds)s s off", seconds=f"{skew:+.1f}"))
+    return parts
+
+
+def _watched_parts(coverage: dict[str, Any], language: str) -> list[str]:
+    parts = [say(language, "sends nothing of its own; it is seen through others")]
+    if watched := coverage["watched_messages"]:
+        share = f"{coverage['watched_with_order'] / watched:.0%}"
+        parts.append(say(language, "%(count)s messages, %(share)s on an order", count=watched, share=share))
+    return parts
 
 
 def _systems(settings: Settings, api: str | None) -> list[dict[str, Any]] | None:

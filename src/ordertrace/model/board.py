@@ -58,7 +58,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class SystemSight:
-    """How well a system is seen: when last, how late its telemetry usually is, and how much of it names an order."""
+    """How fresh the view of a system is: when it was last heard, and how late its telemetry usually is."""
 
     name: str
     title: str
@@ -66,9 +66,3 @@ class SystemSight:
     owner: str
     last_seen_at: datetime | None
     lag_seconds: float | None
-    spans: int
-    with_order: int
-    with_message_id: int
-    errors: int
-    errors_without_stack: int
-    skew_seconds: float | None = None  # how far its clock is ahead of ours; None: not known

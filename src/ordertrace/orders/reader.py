@@ -10,16 +10,19 @@ from datetime import datetime, timedelta
 
 from ..errors import NotFound
 from ..model.board import Board, SystemSight
+from ..model.coverage import SystemCoverage
 from ..model.flow import Flow
 from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
 from ..store.clocks import ClockStore
+from ..store.coverage import CoverageStore
 from ..store.messages import MessageStore
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
 from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids
 from .clock import EventClock
+from .coverage import CoverageReader, Surroundings, build_sight
 from .evidence import EvidenceReader
-from .skew import Skew, Skews
+from .skew import Skews
 from .state import build_order
 from .timeline import build_messages
 
@@ -33,13 +36,22 @@ _COURSE_AGE_MAX = timedelta(seconds=10)
 class OrderReader:
     """Answers questions about orders as of a moment, with one flow."""
 
-    def __init__(self, store: Store, flow: Flow, clock: EventClock, messages: MessageStore | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        flow: Flow,
+        clock: EventClock,
+        messages: MessageStore | None = None,
+        otlp_http: str = "127.0.0.1:4318",
+    ) -> None:
         self.flow = flow
         self._store = store
         self._orders = OrderStore(store, flow)
         self._skews = Skews(ClockStore(store, flow))
         self._evidence = EvidenceReader(self._orders, messages, self._skews)
         self._clock = clock
+        around = Surroundings(messages is not None, otlp_http)
+        self._coverage = CoverageReader(CoverageStore(store), flow, clock, self._skews, around)
         self._watching_since: datetime | None = None
         self._board: Board | None = None
         self._board_counts: Mapping[str, int] = {}
@@ -94,10 +106,13 @@ class OrderReader:
             watching_since=await self._first_arrival(),
         )
 
-    async def get_systems(self, now: datetime) -> tuple[SystemSight, ...]:
-        """How well each system is seen: over the last day, and when last."""
-        rows = await self._store.query("systems_seen", {"since": now - timedelta(days=1)})
-        return _sights(rows, self.flow, self._clock, await self._skews.now(now))
+    def get_sights(self) -> tuple[SystemSight, ...]:
+        """How fresh the view of each system of the flow is."""
+        return tuple(build_sight(system, self._clock) for system in self.flow.systems)
+
+    async def get_systems(self, now: datetime) -> tuple[SystemCoverage, ...]:
+        """How well each system is seen, and what would help most; a quarter of a minute old at most."""
+        return await self._coverage.find(now)
 
     async def _find_trouble(self, now: datetime) -> tuple[Order, ...]:
         orders = await self._build_orders(await self._orders.find_trouble(now, _ATTENTION), now)
@@ -134,30 +149,3 @@ class OrderReader:
 def _harm(order: Order) -> tuple[bool, datetime]:
     """What is worst comes first: trouble before mere delay, then what is longest over its deadline."""
     return order.diagnosis is None, order.deadline_at or order.started_at
-
-
-def _sights(rows: Sequence[Row], flow: Flow, clock: EventClock, skews: Mapping[str, Skew]) -> tuple[SystemSight, ...]:
-    totals: dict[str, list[int]] = {system.name: [0] * 5 for system in flow.systems}
-    for service, *numbers in rows:
-        name = flow.system_of_service.get(service, service)
-        totals[name] = [a + b for a, b in zip(totals.get(name, [0] * 5), numbers, strict=True)]
-    return tuple(_sight(name, numbers, flow, clock, skews.get(name)) for name, numbers in totals.items())
-
-
-def _sight(name: str, numbers: list[int], flow: Flow, clock: EventClock, skew: Skew | None) -> SystemSight:
-    system = flow.system(name)
-    spans, with_order, with_message_id, errors, errors_without_stack = numbers
-    return SystemSight(
-        name=name,
-        title=system.title,
-        closed=system.closed,
-        owner=system.owner,
-        last_seen_at=clock.last_heard(name),
-        lag_seconds=clock.lag_seconds(name),
-        spans=spans,
-        with_order=with_order,
-        with_message_id=with_message_id,
-        errors=errors,
-        errors_without_stack=errors_without_stack,
-        skew_seconds=skew.seconds if skew else None,
-    )

@@ -55,8 +55,9 @@ class Advice:
 
 
 async def examine(settings: Settings) -> list[Advice]:
-    """What there is to say about every configured broker; a broker that cannot be reached is one advice."""
-    found = await asyncio.gather(*(_examine(broker) for broker in settings.broker))
+    """What there is to say about every configured broker; a broker that cannot be reached is one advice, one
+    without an address (recordings only) none."""
+    found = await asyncio.gather(*(_examine(broker) for broker in settings.broker if broker.url.get_secret_value()))
     return [advice for some in found for advice in some]
 
 

@@ -4,6 +4,7 @@ Pages, the API and the command line use the same sentences, so that a support ag
 terminal read the same thing. Not here: layout, time zones, anything about HTTP.
 """
 
+from .coverage import advice_sentence, change_place, share_words
 from .incidents import entry_title, incident_sentence, incident_state_title
 from .messages import fact_words, message_sentence, message_state_title, message_to_do, verdict_title
 from .sentences import (
@@ -31,8 +32,10 @@ from .words import (
 __all__ = [
     "LANGUAGES",
     "Translator",
+    "advice_sentence",
     "age_words",
     "certainty_words",
+    "change_place",
     "diagnosis_sentence",
     "duration_words",
     "entry_title",
@@ -49,6 +52,7 @@ __all__ = [
     "number_words",
     "owner_title",
     "problem_title",
+    "share_words",
     "state_title",
     "status_reached",
     "status_title",

@@ -1,4 +1,4 @@
-"""The pages: board, order, search, messages, queues, incidents, static files, and pages for what goes wrong.
+"""The pages: board, order, search, systems, messages, queues, incidents, static files, and pages for what goes wrong.
 
 `build_web` gives the routes to mount beside the API; `build_fallback` the page for unknown addresses, to be
 mounted after everything else. Nothing here is kept between requests.
@@ -32,9 +32,11 @@ from .views_incidents import build_incident_line
 from .views_logs import build_logs_view
 from .views_order import build_order_view
 from .views_orders import build_row, order_url
+from .views_systems import build_systems_view
 from .watch_pages import Sights, WatchPages
 
 REFRESH_ENDED_SECONDS = 30  # an order that has ended hardly changes any more
+REFRESH_SYSTEMS_SECONDS = 15  # as often as coverage is measured
 SEARCH_ROWS = 50
 LOG_RECORDS_MAX = 100
 
@@ -60,8 +62,7 @@ class OrderPages:
         viewer, wanted = self._frame.viewer(request), read_filter(request)
         board = await self._reader.get_board(viewer.now)
         page = await self._reader.find_orders(wanted, viewer.now)
-        sights = await self._reader.get_systems(viewer.now)
-        view = build_board_view(board, page, wanted, sights, viewer)
+        view = build_board_view(board, page, wanted, self._reader.get_sights(), viewer)
         listen = self._settings.listen
         values = {"board": view, "otlp_grpc": listen.otlp_grpc, "otlp_http": listen.otlp_http}
         return self._frame.page("board.html", request, viewer, values, here="board", live=REFRESH_SECONDS)
@@ -80,6 +81,13 @@ class OrderPages:
         }
         live = REFRESH_ENDED_SECONDS if ended else REFRESH_SECONDS
         return self._frame.page("order.html", request, viewer, values, here="order", live=live)
+
+    async def systems(self, request: Request) -> Response:
+        viewer = self._frame.viewer(request)
+        view = build_systems_view(await self._reader.get_systems(viewer.now), viewer)
+        return self._frame.page(
+            "systems.html", request, viewer, {"view": view}, here="systems", live=REFRESH_SYSTEMS_SECONDS
+        )
 
     async def search(self, request: Request) -> Response:
         viewer, text = self._frame.viewer(request), read_search(request)
@@ -140,6 +148,7 @@ def build_web(
         Route("/", frame.guarded(orders.board)),
         Route("/search", frame.guarded(orders.search)),
         Route("/orders/{order_id:path}", frame.guarded(orders.order)),
+        Route("/systems", frame.guarded(orders.systems)),
         Route("/messages", frame.guarded(watch.messages)),
         Route("/messages/{message:path}/republish", frame.guarded(watch.republish), methods=["POST"]),
         Route("/messages/{message:path}", frame.guarded(watch.message)),
