@@ -1,5 +1,5 @@
 """Fetches evidence and has it judged: what pages, API and command line ask about orders. Keeps nothing but
-the board, for a second."""
+the board and lists of orders, for a second."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from ..store.coverage import CoverageStore
 from ..store.messages import MessageStore
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
-from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids
+from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids, trouble_ids
 from .clock import EventClock
 from .coverage import CoverageReader, Surroundings, build_sight
 from .evidence import EvidenceReader
+from .recent import Recent
 from .skew import Skews
 from .state import build_order
 from .timeline import build_messages
@@ -29,8 +30,9 @@ from .timeline import build_messages
 _DOTS_A_TENTH = 40
 _ATTENTION = 50
 _SOON_LATE = 10
-_BOARD_AGE_MAX = timedelta(seconds=1)
-_COURSE_AGE_MAX = timedelta(seconds=10)
+_AGE_MAX = timedelta(seconds=1)  # however many people look, the store is asked once a second
+_COURSE_AGE_MAX = timedelta(seconds=10)  # figures over an hour or a day need not be known to the second
+_PAGES_KEPT, _ORDERS_KEPT_A_PAGE = 32, 100
 
 
 class OrderReader:
@@ -53,10 +55,10 @@ class OrderReader:
         around = Surroundings(messages is not None, otlp_http)
         self._coverage = CoverageReader(CoverageStore(store), flow, clock, self._skews, around)
         self._watching_since: datetime | None = None
-        self._board: Board | None = None
-        self._board_counts: Mapping[str, int] = {}
-        self._hours: tuple[datetime, Sequence[Row]] | None = None
-        self._board_lock = asyncio.Lock()
+        self._boards = Recent[Board](_AGE_MAX)
+        self._columns = Recent[Sequence[Row]](_AGE_MAX)
+        self._courses = Recent[Sequence[Row]](_COURSE_AGE_MAX)
+        self._pages = Recent[OrderPage](_AGE_MAX, _PAGES_KEPT)
 
     async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
         """Everything about one order. Raises NotFound if nothing was ever heard of it."""
@@ -77,34 +79,14 @@ class OrderReader:
         )
 
     async def find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
-        """One page of orders and how many there are by state. Raises Invalid for a foreign cursor."""
-        (ids, cursor), counts = await asyncio.gather(self._orders.find_ids(query, now), self._counts(query, now))
-        return OrderPage(await self._build_orders(ids, now), cursor, counts)
+        """One page of orders and how many there are by state, at most a second old. Raises Invalid for a foreign cursor."""
+        if query.limit > _ORDERS_KEPT_A_PAGE:
+            return await self._find_orders(query, now)
+        return await self._pages.get(query, now, lambda: self._find_orders(query, now))
 
     async def get_board(self, now: datetime) -> Board:
-        """Key figures, what needs attention and the open orders by step, at most a second old.
-
-        However many people look, the store is asked once a second.
-        """
-        async with self._board_lock:
-            if self._board is None or not timedelta() <= now - self._board.at < _BOARD_AGE_MAX:
-                self._board = await self._build_board(now)
-            return self._board
-
-    async def _build_board(self, now: datetime) -> Board:
-        columns, hours, trouble = await asyncio.gather(
-            self._orders.columns(now, _DOTS_A_TENTH), self._course(now), self._find_trouble(now)
-        )
-        soon_late = await self._build_orders(soon_late_ids(columns, _SOON_LATE), now)
-        counts = self._board_counts = build_counts(columns)
-        return Board(
-            at=now,
-            figures=build_figures(counts, hours),
-            attention=(*trouble, *soon_late),
-            attention_count=counts["stuck"] + counts["failed"] + len(soon_late),
-            columns=build_columns(columns, self.flow),
-            watching_since=await self._first_arrival(),
-        )
+        """Key figures, what needs attention and the open orders by step, at most a second old."""
+        return await self._boards.get("board", now, lambda: self._build_board(now))
 
     def get_sights(self) -> tuple[SystemSight, ...]:
         """How fresh the view of each system of the flow is."""
@@ -114,23 +96,36 @@ class OrderReader:
         """How well each system is seen, and what would help most; a quarter of a minute old at most."""
         return await self._coverage.find(now)
 
-    async def _find_trouble(self, now: datetime) -> tuple[Order, ...]:
-        orders = await self._build_orders(await self._orders.find_trouble(now, _ATTENTION), now)
-        return tuple(sorted(orders, key=_harm))
+    async def _find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
+        (ids, cursor), counts = await asyncio.gather(self._orders.find_ids(query, now), self._counts(query, now))
+        return OrderPage(await self._build_orders(ids, now), cursor, counts)
+
+    async def _build_board(self, now: datetime) -> Board:
+        columns, hours = await asyncio.gather(self._get_columns(now), self._course(now))
+        trouble = trouble_ids(columns, _ATTENTION)
+        orders = await self._build_orders([*trouble, *soon_late_ids(columns, _SOON_LATE)], now)
+        counts, soon_late = build_counts(columns), sum(order.id not in trouble for order in orders)
+        return Board(
+            at=now,
+            figures=build_figures(counts, hours),
+            attention=tuple(sorted(orders, key=lambda order: (order.id not in trouble, *_harm(order)))),
+            attention_count=counts["stuck"] + counts["failed"] + soon_late,
+            columns=build_columns(columns, self.flow),
+            watching_since=await self._first_arrival(),
+        )
+
+    async def _get_columns(self, now: datetime) -> Sequence[Row]:
+        return await self._columns.get("columns", now, lambda: self._orders.columns(now, _DOTS_A_TENTH, _ATTENTION))
 
     async def _counts(self, query: OrderFilter, now: datetime) -> Mapping[str, int]:
-        """Orders by state; those of all orders are the board's, if it has just been asked for."""
+        """Orders by state; those of all orders are the board's."""
         blank = OrderFilter()
-        everything = replace(query, state="", sort=blank.sort, limit=blank.limit, cursor="") == blank
-        if everything and self._board and timedelta() <= now - self._board.at < _BOARD_AGE_MAX:
-            return self._board_counts
+        if replace(query, state="", sort=blank.sort, limit=blank.limit, cursor="") == blank:
+            return build_counts(await self._get_columns(now))
         return await self._orders.count_by_state(query, now)
 
     async def _course(self, now: datetime) -> Sequence[Row]:
-        """The figures' course by the hour, which need not be known to the second."""
-        if self._hours is None or not timedelta() <= now - self._hours[0] < _COURSE_AGE_MAX:
-            self._hours = now, await self._orders.figures(now, TREND_HOURS)
-        return self._hours[1]
+        return await self._courses.get("hours", now, lambda: self._orders.figures(now, TREND_HOURS))
 
     async def _build_orders(self, ids: list[str], now: datetime) -> tuple[Order, ...]:
         found = await self._evidence.find(ids, now)

@@ -24,7 +24,6 @@ from .cursor import offset_of
 from .store import Row, Store
 
 _EVENTS_AN_ORDER_MAX = 2_000
-_NEVER_NS = 2**62
 _TROUBLE = frozenset({OrderState.STUCK.value, OrderState.FAILED.value})
 
 
@@ -72,22 +71,17 @@ class OrderStore:
         ids = [row[0] for row in rows[: query.limit]]
         return ids, str(offset + query.limit) if len(rows) > query.limit else None
 
-    async def find_trouble(self, now: datetime, limit: int) -> list[str]:
-        """Stuck and failed orders, the longest overdue first."""
-        states = list(_TROUBLE)
-        parameters = (
-            self._states(now, states) | _filters(OrderFilter()) | {"states": states, "limit": limit, "offset": 0}
-        )
-        return [row[0] for row in await self._store.query("find_orders", parameters)]
-
     async def count_by_state(self, query: OrderFilter, now: datetime) -> dict[str, int]:
         """How many orders the filter lets through in each state, whatever state it asks for."""
         rows = await self._store.query("count_orders", self._states(now) | _filters(query))
         return {state.value: 0 for state in OrderState} | {row[0]: row[1] for row in rows}
 
-    async def columns(self, now: datetime, dots: int) -> Sequence[Row]:
-        """(state, status, tenth of the deadline, orders, late, [(used, order id)…]) over all orders."""
-        return await self._store.query("board_columns", self._states(now) | {"dots": dots})
+    async def columns(self, now: datetime, dots: int, worst: int) -> Sequence[Row]:
+        """(state, status, tenth of the deadline, orders, late, [(used, order id)…], [(due ns, order id)…]) over all orders.
+
+        The most urgent `dots` of those that have not ended, and the `worst` of those in trouble, each to a row.
+        """
+        return await self._store.query("board_columns", self._states(now) | {"dots": dots, "worst": worst})
 
     async def figures(self, now: datetime, hours: int) -> Sequence[Row]:
         """(hour back, started, closed, closed in time, in trouble), newest first."""
@@ -185,7 +179,7 @@ def _filters(query: OrderFilter) -> dict[str, object]:
         "owner": query.owner,
         "q": query.q,
         "since": int(query.since.timestamp() * 1e9) if query.since else 0,
-        "until": int(query.until.timestamp() * 1e9) if query.until else _NEVER_NS,
+        "until": int(query.until.timestamp() * 1e9) if query.until else 0,
         "sort": query.sort,
     }
 

@@ -6,6 +6,7 @@ mounted after everything else. Nothing here is kept between requests.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -60,8 +61,9 @@ class OrderPages:
 
     async def board(self, request: Request) -> Response:
         viewer, wanted = self._frame.viewer(request), read_filter(request)
-        board = await self._reader.get_board(viewer.now)
-        page = await self._reader.find_orders(wanted, viewer.now)
+        board, page = await asyncio.gather(
+            self._reader.get_board(viewer.now), self._reader.find_orders(wanted, viewer.now)
+        )
         view = build_board_view(board, page, wanted, self._reader.get_sights(), viewer)
         listen = self._settings.listen
         values = {"board": view, "otlp_grpc": listen.otlp_grpc, "otlp_http": listen.otlp_http}

@@ -6,5 +6,5 @@ WHERE ({status:String} = '' OR status = {status:String})
     AND ({system:String} = '' OR system = {system:String})
     AND ({owner:String} = '' OR owner = {owner:String})
     AND ({q:String} = '' OR positionCaseInsensitiveUTF8(order_id, {q:String}) > 0)
-    AND started_ns >= {since:Int64} AND started_ns < {until:Int64}
+    AND ({since:Int64} = 0 OR started_ns >= {since:Int64}) AND ({until:Int64} = 0 OR started_ns < {until:Int64})
 GROUP BY state
