@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .analysis.reader import AnalysisReader
 from .api.app import build_api
 from .certificates import Certificates
 from .forwarding.forwarder import Forwarder
@@ -98,6 +99,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         await incidents.start(datetime.now(UTC))
         await parts.enter_async_context(_running(incidents.run(sweeper.findings), "incidents"))
         reader = OrderReader(store, flow, clock, messages, listen.otlp_http)
+        analysis = AnalysisReader(store, flow, reader, settings.order)
         resending = _resending(settings, store, messages, brokers)
         grpc = await parts.enter_async_context(OtlpGrpcReceiver(intake, settings, metrics))
         http = await parts.enter_async_context(OtlpHttpReceiver(intake, settings, metrics))
@@ -121,6 +123,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             resending,
             LogStore(store, flow),
             recorded,
+            analysis,
         )
         pages = build_web(
             reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow)

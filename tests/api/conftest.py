@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from ordertrace.analysis.reader import AnalysisReader
 from ordertrace.api.app import build_api
 from ordertrace.metrics import Metrics
 from ordertrace.orders.clock import EventClock
@@ -98,6 +99,7 @@ def app(running: Running, settings: Settings, metrics: Metrics, readiness: dict[
         lambda: (not readiness, readiness.get("reason", "")),
         messages=MessageStore(store),
         incidents=keeper,
+        analysis=AnalysisReader(store, flow, reader, settings.order),
     )
 
 

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from click.testing import CliRunner
 
-from ordertrace.app import serving
+from ordertrace.app import Server, serving
 from ordertrace.cli.main import cli
 from ordertrace.settings import Settings, load_settings
 from tests.captures.harm import OFF_SECONDS, harm
@@ -44,12 +44,17 @@ def capture_settings(directory: Path) -> Settings:
     return Settings.model_validate(given | {"store": {"url": f"chdb://{directory}"}, "listen": listen})
 
 
+async def import_into(server: Server, recording: Path) -> None:
+    """Imports a recording as an operator would, until all of it is stored and judged."""
+    arguments = ["import", "--api", server.web_url, str(recording)]
+    done = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
+    assert done.exit_code == 0, done.output
+
+
 async def score_of(directory: Path, recording: Path, count: Callable[[str], Counter[str]]) -> Counter[str]:
     """Imports a recording into a server of its own and counts; `count` is given the address of the API."""
     async with serving(capture_settings(directory)) as server:
-        arguments = ["import", "--api", server.web_url, str(recording)]
-        done = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
-        assert done.exit_code == 0, done.output
+        await import_into(server, recording)
         return await asyncio.to_thread(count, server.web_url)
 
 

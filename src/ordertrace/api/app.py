@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fastapi import FastAPI
 
 from .. import __version__
+from ..analysis.reader import AnalysisReader
 from ..metrics import Metrics
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
@@ -14,6 +15,7 @@ from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.logs import LogStore
 from ..store.messages import MessageStore
+from .analysis import build_analysis
 from .firehose import TakeRecorded, build_firehose
 from .guard import Guard
 from .incidents import build_incidents
@@ -37,6 +39,7 @@ def build_api(
     resending: Resending | None = None,
     logs: LogStore | None = None,
     take_recorded: TakeRecorded | None = None,
+    analysis: AnalysisReader | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
@@ -58,6 +61,8 @@ def build_api(
     app.include_router(build_messages(reader.flow, settings, messages, resending))
     if logs is not None:
         app.include_router(build_logs(logs))
+    if analysis is not None:
+        app.include_router(build_analysis(analysis, settings.company.language))
     if incidents is not None:
         app.include_router(build_incidents(reader.flow, settings, incidents))
     if take_recorded is not None:

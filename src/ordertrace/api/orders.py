@@ -1,6 +1,7 @@
 """`/api/v1/orders`, `/flow` and `/systems`: checks the question, asks the reader, words the answer."""
 
 # Annotations are values here, not strings: FastAPI reads them, and some name a local function.
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from ..model.coverage import Advice
+from ..model.flow import Flow
 from ..model.order import Diagnosis, Order, OrderFilter
 from ..orders.closed_work import infer_operations
 from ..orders.reader import OrderReader
@@ -52,20 +54,26 @@ class OrderQuery(BaseModel):
         return OrderFilter(**self.model_dump())
 
 
-def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
-    """The routes about orders, over one reader."""
-    router = APIRouter(prefix="/api/v1", tags=["orders"])
+def sentences(flow: Flow, default: str) -> Callable[..., models.Sentence]:
+    """A dependency of routes: how to word a diagnosis for the caller, in `default` where no other language is asked for."""
 
     def reads(response: Response, accept_language: Annotated[str, Header()] = "") -> models.Sentence:
-        """How to word a diagnosis for this caller."""
-        language = choose_language(accept_language, settings.company.language)
+        language = choose_language(accept_language, default)
         response.headers["Content-Language"] = language
         response.headers["Vary"] = "Accept-Language"
 
         def sentence(diagnosis: Diagnosis, order: Order) -> str:
-            return diagnosis_sentence(diagnosis, order, reader.flow, language)
+            return diagnosis_sentence(diagnosis, order, flow, language)
 
         return sentence
+
+    return reads
+
+
+def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
+    """The routes about orders, over one reader."""
+    router = APIRouter(prefix="/api/v1", tags=["orders"])
+    reads = sentences(reader.flow, settings.company.language)
 
     @router.get("/orders", responses=problem_responses(400, 503), summary="Orders, the most harmed first")
     async def list_orders(

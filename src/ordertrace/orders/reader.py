@@ -98,12 +98,12 @@ class OrderReader:
 
     async def _find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
         (ids, cursor), counts = await asyncio.gather(self._orders.find_ids(query, now), self._counts(query, now))
-        return OrderPage(await self._build_orders(ids, now), cursor, counts)
+        return OrderPage(await self.build_orders(ids, now), cursor, counts)
 
     async def _build_board(self, now: datetime) -> Board:
         columns, hours = await asyncio.gather(self._get_columns(now), self._course(now))
         trouble = trouble_ids(columns, _ATTENTION)
-        orders = await self._build_orders([*trouble, *soon_late_ids(columns, _SOON_LATE)], now)
+        orders = await self.build_orders([*trouble, *soon_late_ids(columns, _SOON_LATE)], now)
         counts, soon_late = build_counts(columns), sum(order.id not in trouble for order in orders)
         return Board(
             at=now,
@@ -127,7 +127,8 @@ class OrderReader:
     async def _course(self, now: datetime) -> Sequence[Row]:
         return await self._courses.get("hours", now, lambda: self._orders.figures(now, TREND_HOURS))
 
-    async def _build_orders(self, ids: list[str], now: datetime) -> tuple[Order, ...]:
+    async def build_orders(self, ids: Sequence[str], now: datetime) -> tuple[Order, ...]:
+        """These orders as they stand, in the order of the ids; ids that nobody has heard of are left out."""
         found = await self._evidence.find(ids, now)
         until, heard = self._clock.complete_until(now), self._clock.heard()
         return tuple(

@@ -83,6 +83,10 @@ class OrderStore:
         """
         return await self._store.query("board_columns", self._states(now) | {"dots": dots, "worst": worst})
 
+    def states(self, now: datetime) -> dict[str, object]:
+        """The parameters of `order_states`, for statements of others that build on it."""
+        return self._states(now)
+
     async def figures(self, now: datetime, hours: int) -> Sequence[Row]:
         """(hour back, started, closed, closed in time, in trouble), newest first."""
         return await self._store.query("board_figures", self._states(now) | {"hours": hours})
