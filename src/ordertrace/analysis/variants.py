@@ -29,7 +29,8 @@ def build_path(events: Iterable[OrderEvent], flow: Flow) -> tuple[PathStep, ...]
     """The statuses that an order really reached, by the facts about it (clocks corrected), earliest first.
 
     The system that brings a status about has the word: each trace, or message, in which it says so is one time that the
-    status was reached, when it logs or publishes that, else when its span begins. Where it says nothing itself, what others tell counts once, at its earliest.
+    status was reached, when it logs or publishes that, else when its span begins. Where it says nothing itself, what
+    others tell counts once, at its earliest.
     """
     told: dict[str, list[OrderEvent]] = defaultdict(list)
     for event in events:
