@@ -38,13 +38,13 @@ def ways(truth: Truth, first_is_said: bool) -> Counter[tuple[str, ...]]:
     return found
 
 
-def get(url: str, path: str, **parameters: object) -> Any:
+def get(url: str, path: str, **parameters: str | int) -> Any:
     answer = httpx2.get(f"{url}/api/v1/{path}", params=parameters, timeout=30)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def ask(server: Server, path: str, **parameters: object) -> Any:
+async def ask(server: Server, path: str, **parameters: str | int) -> Any:
     return await asyncio.to_thread(lambda: get(server.web_url, path, **parameters))
 
 
@@ -59,7 +59,7 @@ async def test_variants_are_the_ways_that_orders_really_went(tmp_path: Path, nam
         found = await ask(server, "variants", limit=100)
         assert Counter({tuple(v["path"]): v["orders"] for v in found["variants"]}) == ways(truth, first_is_said)
         assert (found["orders"], found["other_orders"]) == (len(truth["orders"]), 0)
-        listed = {}
+        listed: dict[str, Sequence[str]] = {}
         for variant in await settled(server, found["variants"]):
             page = await ask(server, f"variants/{variant['id']}", limit=1000)
             assert page["path"] == variant["path"]
