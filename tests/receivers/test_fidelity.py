@@ -1,7 +1,4 @@
-"""Whatever a request says comes back from the store as it was said, with its type: any request, compared field by field.
-
-Types of values in resources, scopes, events and links are not kept, so these say texts here.
-"""
+"""Whatever a request says comes back from the store as it was said, with its type: any request, compared field by field."""
 
 from __future__ import annotations
 
@@ -22,9 +19,9 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from ordertrace.forwarding.to_otlp import to_log_request, to_trace_request
 from ordertrace.ingest.kinds import Kind
 from ordertrace.settings.sections import PrivacySettings
+from ordertrace.store.to_otlp import to_log_request, to_trace_request
 from tests.ingest.conftest import Running, running, settings_in
 from tests.ingest.requests import attributes, log_request, request, to_any
 
@@ -34,7 +31,6 @@ _EXAMPLES = settings(
 _NOW = 1_790_000_000 * 10**9
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
-messages = texts.map(lambda text: text.replace("\0", ""))  # a zero byte ends a status message
 long_texts = texts | st.integers(100, 20_000).map(lambda size: "й" * size)
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.booleans()
 nested = st.recursive(
@@ -43,9 +39,10 @@ nested = st.recursive(
     max_leaves=12,
 )
 containers = st.lists(nested, max_size=5) | st.dictionaries(texts, nested, max_size=5)
-values = long_texts | numbers | st.binary(max_size=300) | containers
+values = long_texts | numbers | st.binary(max_size=300) | containers | st.none()
 maps = st.dictionaries(texts, values, max_size=6)
-text_maps = st.dictionaries(texts, texts, max_size=3)
+counts = st.sampled_from((0, 0, 1, 7, 2**32 - 1))
+flags = st.sampled_from((0, 1, 0x101, 0x301, 2**32 - 1))
 moments = st.integers(_NOW - 10**15, _NOW)
 trace_ids = st.binary(min_size=16, max_size=16).filter(any)
 span_ids = st.binary(min_size=8, max_size=8).filter(any)
@@ -64,12 +61,18 @@ def spans(draw: st.DrawFn) -> Span:
         start_time_unix_nano=start,
         end_time_unix_nano=start + draw(st.integers(0, 10**13)),
         attributes=attributes(draw(maps)),
+        flags=draw(flags),
+        dropped_attributes_count=draw(counts),
+        dropped_events_count=draw(counts),
+        dropped_links_count=draw(counts),
     )
-    span.status.code, span.status.message = draw(st.sampled_from((0, 1, 2))), draw(messages)  # type: ignore[assignment]
-    for at, name, said in draw(st.lists(st.tuples(moments, texts, text_maps), max_size=3)):
-        span.events.add(time_unix_nano=at, name=name, attributes=attributes(said))
-    for trace_id, span_id, said in draw(st.lists(st.tuples(trace_ids, span_ids, text_maps), max_size=3)):
-        span.links.add(trace_id=trace_id, span_id=span_id, trace_state="a=b", attributes=attributes(said))
+    span.status.code, span.status.message = draw(st.sampled_from((0, 1, 2))), draw(texts)  # type: ignore[assignment]
+    for at, name, said, dropped in draw(st.lists(st.tuples(moments, texts, maps, counts), max_size=3)):
+        event = span.events.add(time_unix_nano=at, name=name, attributes=attributes(said))
+        event.dropped_attributes_count = dropped
+    for trace_id, span_id, said, dropped in draw(st.lists(st.tuples(trace_ids, span_ids, maps, counts), max_size=3)):
+        link = span.links.add(trace_id=trace_id, span_id=span_id, trace_state="a=b", attributes=attributes(said))
+        link.dropped_attributes_count, link.flags = dropped, draw(flags)
     return span
 
 
@@ -80,8 +83,9 @@ def records(draw: st.DrawFn) -> LogRecord:
         observed_time_unix_nano=draw(moments),
         severity_number=draw(st.integers(0, 24)),  # type: ignore[arg-type]
         severity_text=draw(texts),
-        body=to_any(draw(values)),
+        body=to_any(draw(values.filter(lambda value: value is not None))),
         attributes=attributes(draw(maps)),
+        dropped_attributes_count=draw(counts),
         flags=draw(st.integers(0, 255)),
         trace_id=draw(trace_ids | st.just(b"")),
         span_id=draw(span_ids | st.just(b"")),
@@ -125,40 +129,58 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     loop.close()
 
 
-@given(st.lists(spans(), min_size=1, max_size=6, unique_by=lambda span: span.span_id), text_maps)
+def describe(parts: Any, scope: Any, drawn: tuple[dict[str, Any], dict[str, Any], int, int, str]) -> None:
+    """Says something about the resource and the scope of a request."""
+    resource_values, scope_values, resource_dropped, scope_dropped, url = drawn
+    parts.resource.attributes.extend(attributes(resource_values))
+    parts.resource.dropped_attributes_count, parts.schema_url = resource_dropped, url
+    scope.scope.attributes.extend(attributes(scope_values))
+    scope.scope.name, scope.scope.dropped_attributes_count, scope.schema_url = "library", scope_dropped, url[::-1]
+
+
+sources = st.tuples(maps, maps, counts, counts, texts)
+
+
+@given(st.lists(spans(), min_size=1, max_size=6, unique_by=lambda span: span.span_id), sources)
 @_EXAMPLES
-def test_spans_come_back_as_they_were(server: Open, sent: list[Span], resource: dict[str, str]) -> None:
-    said = request(*sent, resource=resource or {"a": "b"})
-    back: Any = server.round_trip(said, Kind.SPANS)
-    (resource_spans,) = back.resource_spans
-    assert _plain(resource_spans.resource) == _plain(said.resource_spans[0].resource)
-    found = {span.span_id: span for scope in resource_spans.scope_spans for span in scope.spans}
+def test_spans_come_back_as_they_were(server: Open, sent: list[Span], source: Any) -> None:
+    said = request(*sent, resource={"service.name": "a", "pid": 1})
+    describe(said.resource_spans[0], said.resource_spans[0].scope_spans[0], source)
+    (back,) = server.round_trip(said, Kind.SPANS).resource_spans  # type: ignore[attr-defined]
+    found = {span.span_id: span for scope in back.scope_spans for span in scope.spans}
     assert len(found) == len(sent)
     for span in sent:
         assert _plain(found[span.span_id]) == _plain(span)
+    (scope,), sent_scope = back.scope_spans, said.resource_spans[0].scope_spans[0]
+    assert _around(back, scope) == _around(said.resource_spans[0], sent_scope)
 
 
-@given(st.lists(records(), min_size=1, max_size=6, unique_by=lambda record: record.time_unix_nano), text_maps)
+@given(st.lists(records(), min_size=1, max_size=6, unique_by=lambda record: record.time_unix_nano), sources)
 @_EXAMPLES
-def test_log_records_come_back_as_they_were(server: Open, sent: list[LogRecord], scope: dict[str, str]) -> None:
-    said = log_request(*sent)
-    said.resource_logs[0].scope_logs[0].scope.attributes.extend(attributes(scope))
-    back: Any = server.round_trip(said, Kind.LOGS)
-    ((scope_logs,),) = [resource.scope_logs for resource in back.resource_logs]
-    assert _plain(scope_logs.scope) == _plain(said.resource_logs[0].scope_logs[0].scope)
-    found = {record.time_unix_nano: record for record in scope_logs.log_records}
+def test_log_records_come_back_as_they_were(server: Open, sent: list[LogRecord], source: Any) -> None:
+    said = log_request(*sent, resource={"service.name": "a", "pid": 1})
+    describe(said.resource_logs[0], said.resource_logs[0].scope_logs[0], source)
+    (back,) = server.round_trip(said, Kind.LOGS).resource_logs  # type: ignore[attr-defined]
+    found = {record.time_unix_nano: record for scope in back.scope_logs for record in scope.log_records}
     assert len(found) == len(sent)
     for record in sent:
         assert _plain(found[record.time_unix_nano]) == _plain(record)
+    (scope,), sent_scope = back.scope_logs, said.resource_logs[0].scope_logs[0]
+    assert _around(back, scope) == _around(said.resource_logs[0], sent_scope)
+
+
+def _around(parts: Any, scope: Any) -> list[Any]:
+    """What a request says of its resource and scope."""
+    return [_plain(parts.resource), parts.schema_url, _plain(scope.scope), scope.schema_url]
 
 
 def _plain(message: Message) -> dict[str, Any]:
     """Fields as a dictionary; attributes in any order."""
     content = json_format.MessageToDict(message)
     return {
-        key: {one.get("key", ""): one.get("value") for one in value} if key == "attributes" else value
+        key: {one.get("key", ""): one.get("value") or {} for one in value} if key == "attributes" else value
         for key, value in content.items()
-    }
+    } | {key: [_plain(one) for one in getattr(message, key)] for key in ("events", "links") if key in content}
 
 
 def test_the_comparison_sees_types() -> None:

@@ -20,8 +20,8 @@ from ..errors import Invalid, OrdertraceError, Overloaded, Unavailable
 from ..metrics import Metrics
 from ..settings import Settings, data_directory
 from ..store.store import Store
+from ..store.to_otlp import to_log_request, to_trace_request
 from .receiving import Backend, build_backend
-from .to_otlp import to_log_request, to_trace_request
 
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _TRACES, _LOGS = "traces", "logs"

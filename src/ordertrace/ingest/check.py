@@ -79,6 +79,7 @@ class TraceCheck:
         for resource_spans in request.resource_spans:
             self._flattening.flatten(resource_spans.resource.attributes)
             for scope_spans in resource_spans.scope_spans:
+                self._flattening.flatten(scope_spans.scope.attributes)
                 if may_hold_containers(scope_spans.SerializeToString()):
                     for span in scope_spans.spans:
                         self._flattening.flatten(span.attributes)

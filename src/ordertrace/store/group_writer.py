@@ -20,7 +20,7 @@ from ..metrics import Metrics
 from ..privacy.rules import build_rules, sql_array
 from ..settings import Settings
 from ..settings.rules import Rule, span_rules
-from .any_value import DECODED, TYPES
+from .any_value import DECODED, KINDS, TYPES, WIDE
 from .finding import codes_of, find_all
 from .statements import statement
 from .store import clean
@@ -116,6 +116,8 @@ class GroupWriter:
             suspects=privacy.suspects,
             scrub_said=privacy.scrub_all("said"),
             decoded=DECODED,
+            wide=WIDE,
+            kinds=KINDS,
             types=TYPES,
             codes=codes_of(keys),
             order_ids=find_all(ids, keys),

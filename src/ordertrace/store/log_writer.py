@@ -14,7 +14,7 @@ from .group_writer import GroupWriter
 # Named by its path: a schema given as text is written into the working directory by the engine.
 _PROTO = Path(__file__).with_name("sql") / "otlp_logs.proto"
 # What is read of a request; must agree with the schema.
-_ATTRIBUTES = "attributes Array(Tuple(key String, value String))"
+_ATTRIBUTES = "attributes Array(Tuple(key String, value String)), dropped_attributes_count UInt32"
 _RECORD = (
     "time_unix_nano UInt64, severity_number Int32, severity_text String, body String, "
     f"{_ATTRIBUTES}, flags UInt32, trace_id String, span_id String, observed_time_unix_nano UInt64, event_name String"

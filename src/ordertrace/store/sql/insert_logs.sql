@@ -8,49 +8,78 @@ INSERT INTO otel_logs
 (
     Timestamp, TraceId, SpanId, TraceFlags, SeverityText, SeverityNumber, ServiceName, Body, ResourceSchemaUrl,
     ResourceAttributes, ScopeSchemaUrl, ScopeName, ScopeVersion, ScopeAttributes, LogAttributes, EventName, BodyType,
-    LogAttributeTypes, ObservedTimestamp, OrderId, OrderIdBy, OrderStatus, inserted_at
+    LogAttributeTypes, DroppedAttributesCount, SourceDetails, ObservedTimestamp, OrderId, OrderIdBy, OrderStatus, inserted_at
 )
 WITH
     requests AS (SELECT arrayJoin(resource_logs) AS resource_logs FROM file({file:String}, 'Protobuf', {structure:String})),
-    resources AS
+    scopes AS
     (
-        SELECT
-            arrayFilter(attribute -> arrayMap(key -> NOT $drops, [attribute.key])[1], resource_logs.resource.attributes) AS kept,
-            arrayMap(raw -> $decoded, kept.value) AS said,
-            CAST((kept.key, $scrub_said), 'Map(LowCardinality(String), String)') AS resource,
-            resource_logs.schema_url AS resource_schema,
-            resource_logs.scope_logs AS scope_logs
+        SELECT resource_logs.resource AS resource, resource_logs.schema_url AS schema_url, arrayJoin(resource_logs.scope_logs) AS scope_logs
         FROM requests
     ),
-    scopes AS (SELECT resource, resource_schema, arrayJoin(scope_logs) AS scope_logs FROM resources),
+    -- the attributes of a resource and those of a scope, as two lists
+    kept_of AS
+    (
+        SELECT
+            arrayMap(
+                list -> arrayFilter(attribute -> arrayMap(key -> NOT $drops, [attribute.key])[1], list),
+                [resource.attributes, scope_logs.scope.attributes]
+            ) AS lists,
+            resource.dropped_attributes_count AS dropped,
+            schema_url,
+            scope_logs
+        FROM scopes
+    ),
     described AS
     (
         SELECT
-            resource,
-            resource_schema,
-            scope_logs.schema_url AS scope_schema,
-            scope_logs.scope.name AS scope_name,
-            scope_logs.scope.version AS scope_version,
-            arrayFilter(attribute -> arrayMap(key -> NOT $drops, [attribute.key])[1], scope_logs.scope.attributes) AS kept,
-            arrayMap(raw -> $decoded, kept.value) AS said,
-            CAST((kept.key, $scrub_said), 'Map(LowCardinality(String), String)') AS scope,
-            scope_logs.log_records AS log_records
-        FROM scopes
+            arrayMap(
+                (keys, tags, said) -> (
+                    CAST((keys, $scrub_said), 'Map(LowCardinality(String), String)'),
+                    CAST((arrayFilter((key, tag) -> tag IN $kinds, keys, tags), arrayFilter(tag -> tag IN $kinds, tags)), 'Map(LowCardinality(String), $types)')
+                ),
+                arrayMap(list -> list.key, lists),
+                arrayMap(list -> arrayMap(raw -> ascii(raw), list.value), lists),
+                arrayMap(
+                    list -> arrayMap((raw, tag, wide) -> $decoded, list.value, arrayMap(raw -> ascii(raw), list.value), arrayMap(raw -> $wide, list.value)),
+                    lists
+                )
+            ) AS maps,
+            dropped,
+            schema_url,
+            scope_logs
+        FROM kept_of
     ),
     records AS
     (
-        SELECT resource, resource_schema, scope_schema, scope_name, scope_version, scope, arrayJoin(log_records) AS record
+        SELECT
+            maps[1].1 AS resource,
+            schema_url AS resource_schema,
+            scope_logs.schema_url AS scope_schema,
+            scope_logs.scope.name AS scope_name,
+            scope_logs.scope.version AS scope_version,
+            maps[2].1 AS scope,
+            CAST(
+                toJSONString(CAST(
+                    (maps[1].2, dropped, maps[2].2, scope_logs.scope.dropped_attributes_count),
+                    'Tuple(resource_types Map(String, $types), resource_dropped UInt32, scope_types Map(String, $types), scope_dropped UInt32)'
+                )),
+                'LowCardinality(String)'
+            ) AS details,
+            arrayJoin(scope_logs.log_records) AS record
         FROM described
     ),
     -- everything that is said in a record: its body, its severity and the name of its event first
     parts AS
     (
         SELECT
-            resource, resource_schema, scope_schema, scope_name, scope_version, scope, record,
+            resource, resource_schema, scope_schema, scope_name, scope_version, scope, details, record,
             CAST(record.attributes.key, 'Array(LowCardinality(String))') AS names,
             arrayMap(key -> if($drops, 255, $codes), names) AS codes,
+            arrayConcat([record.body], record.attributes.value) AS raws,
+            arrayMap(raw -> ascii(raw), raws) AS tags,
             arrayConcat(
-                arrayMap(raw -> $decoded, arrayConcat([record.body], record.attributes.value)),
+                arrayMap((raw, tag, wide) -> $decoded, raws, tags, arrayMap(raw -> $wide, raws)),
                 [record.severity_text, record.event_name]
             ) AS said
         FROM records
@@ -58,20 +87,21 @@ WITH
     scrubbed AS
     (
         SELECT
-            resource, resource_schema, scope_schema, scope_name, scope_version, scope, record, names, codes,
+            resource, resource_schema, scope_schema, scope_name, scope_version, scope, details, record, names, codes, tags,
             if(arrayMap(value -> $suspects, [arrayStringConcat(said, '\n')])[1], $scrub_said, said) AS texts
         FROM parts
     ),
     kept AS
     (
         SELECT
-            resource, resource_schema, scope_schema, scope_name, scope_version, scope, record,
+            resource, resource_schema, scope_schema, scope_name, scope_version, scope, details, record,
             texts[1] AS body,
             arraySlice(texts, 2, length(names)) AS own,
             texts[-2] AS severity,
             texts[-1] AS event,
             arrayFilter((key, code) -> code != 255, names, codes) AS keys,
-            arrayFilter((tag, code) -> code != 255, arrayMap(raw -> ascii(raw), record.attributes.value), codes) AS tags,
+            tags[1] AS body_tag,
+            arrayFilter((tag, code) -> code != 255, arraySlice(tags, 2), codes) AS own_tags,
             arrayFilter((text, code) -> code != 255, own, codes) AS values,
             arrayFilter((text, code) -> code NOT IN (0, 255), own, codes) AS found,
             arrayFilter(code -> code NOT IN (0, 255), codes) AS found_codes,
@@ -100,11 +130,13 @@ SELECT
     scope,
     CAST((keys, values), 'Map(LowCardinality(String), String)'),
     event,
-    if(record.body = '', 'none', transform(ascii(record.body), $types, '')),
+    transform(body_tag, [0, 16, 24, 33, 42, 50, 58], ['none', 'bool', 'int', 'double', 'array', 'map', 'bytes'], ''),
     CAST((
-        arrayFilter((key, tag) -> tag NOT IN (0, 10), keys, tags),
-        arrayMap(tag -> transform(tag, $types, ''), arrayFilter(tag -> tag NOT IN (0, 10), tags))
-    ), 'Map(LowCardinality(String), LowCardinality(String))'),
+        arrayFilter((key, tag) -> tag IN $kinds, keys, own_tags),
+        arrayFilter(tag -> tag IN $kinds, own_tags)
+    ), 'Map(LowCardinality(String), $types)'),
+    record.dropped_attributes_count,
+    details,
     fromUnixTimestamp64Nano(toInt64(observed)),
     order_ids[rule],
     $order_sources[rule],

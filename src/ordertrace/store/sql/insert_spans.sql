@@ -12,22 +12,66 @@ INSERT INTO otel_traces
 (
     Timestamp, TraceId, SpanId, ParentSpanId, TraceState, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName,
     ScopeVersion, SpanAttributes, Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name, Events.Attributes,
-    Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes, SpanAttributeTypes, OrderId, OrderIdBy, OrderStatus,
+    Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes, SpanAttributeTypes, Flags, DroppedAttributesCount,
+    DroppedEventsCount, DroppedLinksCount, Events.Details, Links.Details, SourceDetails, OrderId, OrderIdBy, OrderStatus,
     MessageId, inserted_at
 )
 WITH
     requests AS (SELECT arrayJoin(resource_spans) AS resource_spans FROM file({file:String}, 'Protobuf', {structure:String})),
-    resources AS
+    scopes AS
     (
-        SELECT
-            arrayFilter(attribute -> arrayMap(key -> NOT $drops, [attribute.key])[1], resource_spans.resource.attributes) AS kept,
-            arrayMap(raw -> $decoded, kept.value) AS said,
-            CAST((kept.key, $scrub_said), 'Map(LowCardinality(String), String)') AS resource,
-            resource_spans.scope_spans AS scope_spans
+        SELECT resource_spans.resource AS resource, resource_spans.schema_url AS schema_url, arrayJoin(resource_spans.scope_spans) AS scope_spans
         FROM requests
     ),
-    scopes AS (SELECT resource, arrayJoin(scope_spans) AS scope_spans FROM resources),
-    spans AS (SELECT resource, scope_spans.scope AS scope, arrayJoin(scope_spans.spans) AS span FROM scopes),
+    -- the attributes of a resource and those of a scope, as two lists
+    kept_of AS
+    (
+        SELECT
+            arrayMap(
+                list -> arrayFilter(attribute -> arrayMap(key -> NOT $drops, [attribute.key])[1], list),
+                [resource.attributes, scope_spans.scope.attributes]
+            ) AS lists,
+            resource.dropped_attributes_count AS dropped,
+            schema_url,
+            scope_spans
+        FROM scopes
+    ),
+    described AS
+    (
+        SELECT
+            arrayMap(
+                (keys, tags, said) -> (
+                    CAST((keys, $scrub_said), 'Map(LowCardinality(String), String)'),
+                    CAST((arrayFilter((key, tag) -> tag IN $kinds, keys, tags), arrayFilter(tag -> tag IN $kinds, tags)), 'Map(LowCardinality(String), $types)')
+                ),
+                arrayMap(list -> list.key, lists),
+                arrayMap(list -> arrayMap(raw -> ascii(raw), list.value), lists),
+                arrayMap(
+                    list -> arrayMap((raw, tag, wide) -> $decoded, list.value, arrayMap(raw -> ascii(raw), list.value), arrayMap(raw -> $wide, list.value)),
+                    lists
+                )
+            ) AS maps,
+            dropped,
+            schema_url,
+            scope_spans
+        FROM kept_of
+    ),
+    spans AS
+    (
+        SELECT
+            maps[1].1 AS resource,
+            scope_spans.scope.name AS scope,
+            scope_spans.scope.version AS version,
+            CAST(
+                toJSONString(CAST(
+                    (maps[1].2, dropped, schema_url, maps[2].1, maps[2].2, scope_spans.scope.dropped_attributes_count, scope_spans.schema_url),
+                    'Tuple(resource_types Map(String, $types), resource_dropped UInt32, resource_schema String, scope Map(String, String), scope_types Map(String, $types), scope_dropped UInt32, scope_schema String)'
+                )),
+                'LowCardinality(String)'
+            ) AS details,
+            arrayJoin(scope_spans.spans) AS span
+        FROM described
+    ),
     -- all that is said in a span, as one flat list: its name, state and message, its own values, those of its events and
     -- links, their names
     parts AS
@@ -35,13 +79,17 @@ WITH
         SELECT
             resource,
             scope,
+            version,
+            details,
             span,
             length(span.attributes) AS size,
             CAST(arrayConcat(span.attributes.key, arrayFlatten(span.events.attributes.key), arrayFlatten(span.links.attributes.key)), 'Array(LowCardinality(String))') AS names,
             arrayMap(key -> if($drops, 255, $codes), names) AS codes,
+            arrayConcat(span.attributes.value, arrayFlatten(span.events.attributes.value), arrayFlatten(span.links.attributes.value)) AS raws,
+            arrayMap(raw -> ascii(raw), raws) AS tags,
             arrayConcat(
-                [span.name, concat(span.trace_state, '\0', span.status.message)],
-                arrayMap(raw -> $decoded, arrayConcat(span.attributes.value, arrayFlatten(span.events.attributes.value), arrayFlatten(span.links.attributes.value))),
+                [span.name, span.trace_state, span.status.message],
+                arrayMap((raw, tag, wide) -> $decoded, raws, tags, arrayMap(raw -> $wide, raws)),
                 span.events.name,
                 span.links.trace_state
             ) AS said
@@ -55,10 +103,13 @@ WITH
         SELECT
             resource,
             scope,
+            version,
+            details,
             span,
             size,
             names,
             codes,
+            tags,
             if(arrayMap(value -> $suspects, [arrayStringConcat(said, '\n')])[1], $scrub_said, said) AS texts
         FROM parts
     ),
@@ -67,13 +118,14 @@ WITH
         SELECT
             resource,
             scope,
+            version,
+            details,
             span,
             texts,
-            splitByChar('\0', texts[2], 2) AS state_and_message,
-            arraySlice(texts, 3, size) AS own,
+            arraySlice(texts, 4, size) AS own,
             arraySlice(codes, 1, size) AS own_codes,
             arrayFilter((key, code) -> code != 255, arraySlice(names, 1, size), own_codes) AS keys,
-            arrayFilter((tag, code) -> code != 255, arrayMap(raw -> ascii(raw), span.attributes.value), own_codes) AS tags,
+            arrayFilter((tag, code) -> code != 255, arraySlice(tags, 1, size), own_codes) AS own_tags,
             arrayFilter((text, code) -> code != 255, own, own_codes) AS values,
             arrayFilter((text, code) -> code % 255 != 0, own, own_codes) AS found,
             arrayFilter(code -> code % 255 != 0, own_codes) AS found_codes,
@@ -83,16 +135,33 @@ WITH
             -- events first, then links: how many attributes each has, and where its first one stands behind the span's own
             arrayMap(list -> length(list), arrayConcat(span.events.attributes.key, span.links.attributes.key)) AS sizes,
             arrayMap(
-                (count, last, title) -> (
-                    title,
-                    CAST((
-                        arrayFilter((key, code) -> code != 255, arraySlice(names, size + last - count + 1, count), arraySlice(codes, size + last - count + 1, count)),
-                        arrayFilter((text, code) -> code != 255, arraySlice(texts, 2 + size + last - count + 1, count), arraySlice(codes, size + last - count + 1, count))
-                    ), 'Map(LowCardinality(String), String)')
-                ),
+                (count, last, title, dropped, flags) -> arrayMap(
+                    (keys, codes, texts, tags) -> (
+                        title,
+                        CAST((arrayFilter((key, code) -> code != 255, keys, codes), arrayFilter((text, code) -> code != 255, texts, codes)), 'Map(LowCardinality(String), String)'),
+                        if(
+                            dropped = 0 AND flags = 0 AND NOT arrayExists(tag -> tag IN $kinds, tags),
+                            '',
+                            toJSONString(CAST((
+                                (
+                                    arrayFilter((key, code, tag) -> code != 255 AND tag IN $kinds, keys, codes, tags),
+                                    arrayFilter((tag, code) -> code != 255 AND tag IN $kinds, tags, codes)
+                                ),
+                                dropped,
+                                flags
+                            ), 'Tuple(types Map(String, $types), dropped UInt32, flags UInt32)'))
+                        )
+                    ),
+                    [arraySlice(names, size + last - count + 1, count)],
+                    [arraySlice(codes, size + last - count + 1, count)],
+                    [arraySlice(texts, 3 + size + last - count + 1, count)],
+                    [arraySlice(tags, size + last - count + 1, count)]
+                )[1],
                 sizes,
                 arrayCumSum(sizes),
-                arraySlice(texts, 3 + length(names))
+                arraySlice(texts, 4 + length(names)),
+                arrayConcat(span.events.dropped_attributes_count, span.links.dropped_attributes_count),
+                arrayConcat(arrayMap(event -> toUInt32(0), span.events.name), span.links.flags)
             ) AS notes
         FROM scrubbed
     )
@@ -101,17 +170,17 @@ SELECT
     lower(hex(span.trace_id)),
     lower(hex(span.span_id)),
     lower(hex(span.parent_span_id)),
-    state_and_message[1],
+    texts[2],
     texts[1],
     transform(span.kind, [1, 2, 3, 4, 5], ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], 'Unspecified'),
     resource['service.name'],
     resource,
-    scope.name,
-    scope.version,
+    scope,
+    version,
     CAST((keys, values), 'Map(LowCardinality(String), String)'),
     span.end_time_unix_nano - least(span.start_time_unix_nano, span.end_time_unix_nano),
     transform(span.status.code, [1, 2], ['Ok', 'Error'], 'Unset'),
-    state_and_message[2],
+    texts[3],
     arrayMap(at -> fromUnixTimestamp64Nano(toInt64(at)), span.events.time_unix_nano),
     arraySlice(notes, 1, length(span.events)).1,
     arraySlice(notes, 1, length(span.events)).2,
@@ -120,9 +189,16 @@ SELECT
     arraySlice(notes, 1 + length(span.events)).1,
     arraySlice(notes, 1 + length(span.events)).2,
     CAST((
-        arrayFilter((key, tag) -> tag NOT IN (0, 10), keys, tags),
-        arrayMap(tag -> transform(tag, $types, ''), arrayFilter(tag -> tag NOT IN (0, 10), tags))
-    ), 'Map(LowCardinality(String), LowCardinality(String))'),
+        arrayFilter((key, tag) -> tag IN $kinds, keys, own_tags),
+        arrayFilter(tag -> tag IN $kinds, own_tags)
+    ), 'Map(LowCardinality(String), $types)'),
+    span.flags,
+    span.dropped_attributes_count,
+    span.dropped_events_count,
+    span.dropped_links_count,
+    arraySlice(notes, 1, length(span.events)).3,
+    arraySlice(notes, 1 + length(span.events)).3,
+    details,
     order_ids[rule],
     $order_sources[rule],
     upper(arrayFirst(status -> status != '', order_statuses)),

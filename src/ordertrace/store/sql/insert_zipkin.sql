@@ -8,8 +8,8 @@ INSERT INTO otel_traces
 (
     Timestamp, TraceId, SpanId, ParentSpanId, TraceState, SpanName, SpanKind, ServiceName, ResourceAttributes, ScopeName,
     ScopeVersion, SpanAttributes, Duration, StatusCode, StatusMessage, Events.Timestamp, Events.Name, Events.Attributes,
-    Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes, SpanAttributeTypes, OrderId, OrderIdBy, OrderStatus,
-    MessageId, inserted_at
+    Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes, SpanAttributeTypes, DroppedAttributesCount,
+    DroppedEventsCount, DroppedLinksCount, Events.Details, Links.Details, OrderId, OrderIdBy, OrderStatus, MessageId, inserted_at
 )
 WITH
     tagged AS
@@ -28,7 +28,7 @@ WITH
             mapKeys(tags) AS tag_keys,
             arrayFilter(one -> one.2 != '' AND NOT has(tag_keys, one.1), endpoints) AS added,
             arrayFilter(
-                key -> key NOT IN ('otel.scope.name', 'otel.scope.version', 'otel.library.name', 'otel.library.version', 'otel.status_code', 'otel.status_description'),
+                key -> key NOT IN ('otel.scope.name', 'otel.scope.version', 'otel.library.name', 'otel.library.version', 'otel.status_code', 'otel.status_description', 'otel.dropped_attributes_count', 'otel.dropped_events_count', 'otel.dropped_links_count'),
                 tag_keys
             ) AS own_keys,
             arrayConcat(own_keys, added.1) AS names,
@@ -41,13 +41,20 @@ WITH
             arrayMap(
                 content -> multiIf(
                     content = '', [],
-                    isValidJSON(content), arrayMap(one -> (one.1, if(startsWith(one.2, '"'), JSONExtractString(one.2), one.2)), JSONExtractKeysAndValuesRaw(content)),
+                    isValidJSON(content), arrayMap(
+                        one -> (
+                            one.1,
+                            if(startsWith(one.2, '"'), JSONExtractString(one.2), if(one.2 = 'null', '', one.2)),
+                            transform(toString(JSONType(one.2)), ['Null', 'Bool', 'Int64', 'UInt64', 'Double', 'Array', 'Object'], ['none', 'bool', 'int', 'int', 'double', 'array', 'map'], '')
+                        ),
+                        JSONExtractKeysAndValuesRaw(content)
+                    ),
                     arrayFilter(
                         one -> one.2 != '',
                         [
-                            ('exception.type', regexpExtract(content, '(?s)"exception\\.type":"(.*?)"(?:,"exception\\.[a-z]+":|\\}$$)', 1)),
-                            ('exception.message', regexpExtract(content, '(?s)"exception\\.message":"(.*?)"(?:,"exception\\.[a-z]+":|\\}$$)', 1)),
-                            ('exception.stacktrace', regexpExtract(content, '(?s)"exception\\.stacktrace":"(.*?)"(?:,"exception\\.[a-z]+":|\\}$$)', 1))
+                            ('exception.type', regexpExtract(content, '(?s)"exception\\.type":"(.*?)"(?:,"exception\\.[a-z]+":|\\}$$)', 1), ''),
+                            ('exception.message', regexpExtract(content, '(?s)"exception\\.message":"(.*?)"(?:,"exception\\.[a-z]+":|\\}$$)', 1), ''),
+                            ('exception.stacktrace', regexpExtract(content, '(?s)"exception\\.stacktrace":"(.*?)"(?:,"exception\\.[a-z]+":|\\}$$)', 1), '')
                         ]
                     )
                 ),
@@ -96,10 +103,22 @@ WITH
             $order_statuses AS order_statuses,
             arrayFirstIndex(id -> id != '', order_ids) AS rule,
             arrayMap(
-                (key, code, said) -> (said[1], CAST((arrayFilter((k, c) -> c != 255, key, code), arrayFilter((text, c) -> c != 255, arraySlice(said, 2), code)), 'Map(LowCardinality(String), String)')),
+                (key, code, said, kinds) -> (
+                    said[1],
+                    CAST((arrayFilter((k, c) -> c != 255, key, code), arrayFilter((text, c) -> c != 255, arraySlice(said, 2), code)), 'Map(LowCardinality(String), String)'),
+                    if(arrayAll(kind -> kind = '', kinds), '', toJSONString(CAST((
+                        (
+                            arrayFilter((k, c, kind) -> c != 255 AND kind != '', key, code, kinds),
+                            arrayFilter((kind, c) -> c != 255 AND kind != '', kinds, code)
+                        ),
+                        0,
+                        0
+                    ), 'Tuple(types Map(String, String), dropped UInt32, flags UInt32)')))
+                ),
                 arraySlice(key_lists, 2),
                 arraySlice(codes, 2),
-                arraySlice(texts, 2)
+                arraySlice(texts, 2),
+                arrayMap(list -> list.3, event_attributes)
             ) AS notes,
             {inserted_at:DateTime64(3)} AS now,
             toUInt64(toUnixTimestamp64Milli(now)) * 1000 AS now_us,
@@ -134,7 +153,12 @@ SELECT
     CAST((
         arrayFilter(key -> key IN ('zipkin.shared', 'zipkin.debug'), added.1),
         arrayMap(key -> 'bool', arrayFilter(key -> key IN ('zipkin.shared', 'zipkin.debug'), added.1))
-    ), 'Map(LowCardinality(String), LowCardinality(String))'),
+    ), 'Map(LowCardinality(String), $types)'),
+    toUInt32OrZero(tags['otel.dropped_attributes_count']),
+    toUInt32OrZero(tags['otel.dropped_events_count']),
+    toUInt32OrZero(tags['otel.dropped_links_count']),
+    notes.3,
+    [],
     order_ids[rule],
     $order_sources[rule],
     upper(arrayFirst(status -> status != '', order_statuses)),

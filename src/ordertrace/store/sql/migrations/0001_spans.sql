@@ -1,6 +1,6 @@
 -- Spans, readable by everything that reads the OpenTelemetry Collector's ClickHouse exporter: same names, same types.
--- Own: the columns from OrderId on, the sort order, and partitions by arrival, so that one insert is one part whatever
--- the times of its spans are, and retention drops whole parts.
+-- Own: the columns from SpanAttributeTypes on, the details of events and links, the sort order, and partitions by arrival, so
+-- that one insert is one part whatever the times of its spans are, and retention drops whole parts.
 CREATE TABLE otel_traces
 (
     Timestamp DateTime64(9) CODEC(Delta(8), Default),
@@ -22,17 +22,26 @@ CREATE TABLE otel_traces
     (
         Timestamp DateTime64(9),
         Name LowCardinality(String),
-        Attributes Map(LowCardinality(String), String)
+        Attributes Map(LowCardinality(String), String),
+        Details String
     ),
     Links Nested
     (
         TraceId String,
         SpanId String,
         TraceState String,
-        Attributes Map(LowCardinality(String), String)
+        Attributes Map(LowCardinality(String), String),
+        Details String
     ),
-    -- types of the attribute values that are not strings, by key: int, bool, double, bytes, array, map
-    SpanAttributeTypes Map(LowCardinality(String), LowCardinality(String)),
+    -- types of the attribute values that are not strings, by key: int, bool, double, bytes, array, map; none: there is no value
+    SpanAttributeTypes Map(LowCardinality(String), Enum8('none' = 0, 'bool' = 16, 'int' = 24, 'double' = 33, 'array' = 42, 'map' = 50, 'bytes' = 58)),
+    -- what else a request says, so that all of it comes back. Counts are of what senders dropped. Details are JSON: of the
+    -- resource and the scope always, of an event or link (types, dropped, flags) where there is anything unusual to say.
+    Flags UInt32,
+    DroppedAttributesCount UInt32,
+    DroppedEventsCount UInt32,
+    DroppedLinksCount UInt32,
+    SourceDetails LowCardinality(String),
     OrderId String,
     -- the rule that found the order id: 'attribute' or 'pattern'; empty where there is none
     OrderIdBy LowCardinality(String),

@@ -19,10 +19,13 @@ CREATE TABLE otel_logs
     ScopeAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     LogAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     EventName LowCardinality(String) CODEC(ZSTD(1)),
-    -- types of the body and of attribute values where they are not strings: int, bool, double, bytes, array, map; none for a
-    -- record without a body
+    -- types of the body and of attribute values where they are not strings: int, bool, double, bytes, array, map; none: there is no
+    -- value
     BodyType LowCardinality(String) CODEC(ZSTD(1)),
-    LogAttributeTypes Map(LowCardinality(String), LowCardinality(String)) CODEC(ZSTD(1)),
+    LogAttributeTypes Map(LowCardinality(String), Enum8('none' = 0, 'bool' = 16, 'int' = 24, 'double' = 33, 'array' = 42, 'map' = 50, 'bytes' = 58)) CODEC(ZSTD(1)),
+    DroppedAttributesCount UInt32 CODEC(ZSTD(1)),
+    -- what else its resource and its scope say, as JSON: types of their values, how many their sender dropped
+    SourceDetails LowCardinality(String) CODEC(ZSTD(1)),
     ObservedTimestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     OrderId String CODEC(ZSTD(1)),
     -- the rule that found the order id: 'attribute', 'pattern' or 'log'; empty where there is none
