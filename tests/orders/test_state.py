@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ordertrace.model.order import DiagnosisKind, EventKind, JoinedBy, Order, OrderEvent, OrderState
+from ordertrace.model.order import DiagnosisKind, ErrorDetail, EventKind, JoinedBy, Order, OrderEvent, OrderState
 from ordertrace.orders.state import build_order
 from ordertrace.orders.timeline import build_events, build_messages
 
@@ -187,18 +188,62 @@ def test_closed_system_is_seen_through_others() -> None:
     assert (views["mes"].status, views["mes"].inferred, views["shop"].inferred) == ("PRICE_CALCULATED", True, False)
 
 
-def test_order_without_status_has_begun_where_the_first_system_works_on_it() -> None:
-    order = judged([told("shop", "", 0, kind=EventKind.OPERATION)], 5)
+@pytest.mark.parametrize("system", ["shop", "crm"])
+def test_order_without_status_has_begun(system: str) -> None:
+    order = judged([told(system, "", 0, kind=EventKind.OPERATION)], 5)
     assert (order.status, order.state, order.status_since) == ("INITIATED", OrderState.OPEN, at(0))
     assert order.next
     assert order.next.status == "SUBMITTED"
 
 
-def test_order_without_status_elsewhere_waits_for_the_first_step() -> None:
-    order = judged([told("crm", "", 0, kind=EventKind.OPERATION)], 5)
-    assert (order.status, order.state) == ("", OrderState.OPEN)
-    assert order.next
-    assert order.next.status == "INITIATED"
+def logged(system: str, seconds: float, **fields: Any) -> OrderEvent:
+    error = ErrorDetail("java.net.SocketTimeoutException", "Read timed out", "at Crm.book")
+    values = {"kind": EventKind.LOG, "name": "Booking failed", "span_kind": "Internal", "span_id": "", "error": error}
+    return told(system, "", seconds, **(values | fields))
+
+
+def test_logged_error_speaks_where_its_span_was_lost() -> None:
+    shipped = [event for event in whole_life() if event.status != "CLOSED"]
+    late = judged([*shipped, logged("crm", 430)], 4000)
+    assert late.diagnosis
+    assert (late.state, late.diagnosis.kind, late.diagnosis.system) == (
+        OrderState.FAILED,
+        DiagnosisKind.PROCESSING_ERROR,
+        "crm",
+    )
+    assert late.diagnosis.facts["error_type"] == "java.net.SocketTimeoutException"
+    assert late.diagnosis.confidence < 0.9
+
+
+def test_logged_error_of_a_span_that_ended_well_is_no_error() -> None:
+    shipped = [event for event in whole_life() if event.status != "CLOSED"]
+    beside = logged("crm", 421, trace_id="trace-421")
+    assert any(event.trace_id == "trace-421" and event.system == "crm" for event in shipped)
+    late = judged([*shipped, beside], 4000)
+    assert late.diagnosis
+    assert late.diagnosis.kind is DiagnosisKind.TOO_SLOW
+
+
+def received(seconds: float, **fields: Any) -> OrderEvent:
+    return told("crm", "", seconds, kind=EventKind.RECEIVE, **fields)
+
+
+def recorded(status: str, seconds: float) -> OrderEvent:
+    at_trace = {"trace_id": f"trace-{seconds}", "span_kind": "Internal", "id": f"log-{seconds}"}
+    return told("crm", status, seconds, **at_trace)
+
+
+def test_a_status_whose_record_was_lost_is_no_disagreement() -> None:
+    """The CRM's statuses stand in its log alone: it took the third message, and only the record of that is missing."""
+    path = [event for event in whole_life()[:7] if event.system == "shop"]
+    told_by_log = [received(61), recorded("SUBMITTED", 61), received(121), recorded("PRICE_CALCULATED", 121)]
+    taken = judged([*path, *told_by_log, received(181)], 400)
+    assert taken.state is OrderState.OPEN
+    not_taken = judged([*path, *told_by_log], 400)
+    assert not_taken.diagnosis
+    assert not_taken.diagnosis.kind is DiagnosisKind.STATUS_MISMATCH
+    crashed = judged([*path, *told_by_log, received(181), failed("crm", "process", 181, trace_id="trace-181")], 182)
+    assert crashed.state is OrderState.OPEN  # the error is given time; it is no mismatch either
 
 
 def test_message_is_paired_by_id_and_by_parent() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ordertrace.metrics import Metrics
-from ordertrace.model.order import OrderEvent, OrderFilter
+from ordertrace.model.order import EventKind, OrderEvent, OrderFilter
 from ordertrace.orders.clock import EventClock
 from ordertrace.orders.reader import OrderReader
 from ordertrace.orders.sweeper import Sweeper
@@ -163,3 +163,14 @@ async def test_step_times_are_measured_once(house: House) -> None:
     text = house.metrics.exposition().decode()
     assert 'ordertrace_step_duration_seconds_sum{status="INITIATED",system="shop"} 42.0' in text
     assert 'ordertrace_step_duration_seconds_count{status="INITIATED",system="shop"} 1.0' in text
+
+
+async def test_order_of_which_no_status_is_known_stands_at_the_first_step_everywhere(house: House) -> None:
+    await house.hear(told("shop", "", 0, kind=EventKind.OPERATION))
+    await house.sweeper.sweep(SETTLED)
+    listed = await house.reader.find_orders(OrderFilter(status="INITIATED", system="shop"), SETTLED)
+    page = (await house.reader.get_timeline("A-1", SETTLED)).order
+    board = await house.reader.get_board(SETTLED)
+    assert [(order.status, order.next) for order in listed.orders] == [(page.status, page.next)]
+    assert (page.status, page.status_since) == ("INITIATED", page.started_at)
+    assert [(column.status, column.count) for column in board.columns if column.count] == [("INITIATED", 1)]

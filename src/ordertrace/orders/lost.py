@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from ..model.flow import Flow
 from ..model.message import STUCK, MessageLife, MessageState, Verdict, WatchGap
 from ..model.order import Diagnosis, DiagnosisKind, OrderEvent, StatusView
-from .timeline import is_told_by_broker
+from .timeline import is_failure, is_record, is_told_by_broker
 
 # A message about a status may leave a moment before the span that shows the status begins; clocks differ, too.
 _BEFORE = timedelta(seconds=2)
 _EVIDENCE_MAX = 6
+_RECORDED_MIN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def diagnose_silence(
 def misses_telemetry(system: str, events: Sequence[OrderEvent], watched: Watched) -> bool:
     """Whether the broker gave the system messages about the order of which it shows no span: not observed is not behind.
 
-    Told by routing keys where the system's spans say them, else by number.
+    Told by routing keys where the system's spans say them, else by number. Where only log records say its statuses, one that
+    is missing beside a span that did not fail was lost, too.
     """
     given = [life for life in watched.lives if life.consumer == system and life.delivered_at]
     shown = [
@@ -131,9 +133,22 @@ def misses_telemetry(system: str, events: Sequence[OrderEvent], watched: Watched
         if event.system == system and event.span_kind == "Consumer" and not is_told_by_broker(event)
     ]
     said = {event.destination.rpartition(":")[2] for event in shown} | {event.status for event in shown if event.status}
+    if _misses_records(system, shown, events):
+        return True
     if said & {life.routing_key for life in given}:
         return any(life.routing_key not in said and life.status not in said for life in given)
     return len({event.span_id for event in shown}) < len({life.key for life in given})
+
+
+def _misses_records(system: str, shown: Sequence[OrderEvent], events: Sequence[OrderEvent]) -> bool:
+    """Whether log records say what the system did with most messages, and nothing does of some that it processed."""
+    said = [event for event in events if event.system == system and event.status]
+    if not said or any(event.span_kind == "Consumer" for event in said):
+        return False
+    recorded = {event.trace_id for event in said if is_record(event)}
+    processed = {event.trace_id for event in shown if not is_failure(event)}
+    failed = {event.trace_id for event in events if event.system == system and is_failure(event)}
+    return len(processed & recorded) >= _RECORDED_MIN and bool(processed - recorded - failed)
 
 
 def _is_messaged(place: Place, watched: Watched, flow: Flow, now: datetime) -> bool:

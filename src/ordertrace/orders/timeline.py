@@ -15,6 +15,7 @@ from ..model.message import MessageLife
 from ..model.order import EventKind, JoinedBy, Message, OrderEvent, StatusView
 
 _ECHO_WITHIN = timedelta(seconds=30)  # a tap that was held up tells late
+_LOGGED_ERROR = 0.8  # how surely a logged exception of a lost span stopped what it was thrown in
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,7 +25,7 @@ def build_events(events: Iterable[OrderEvent]) -> tuple[OrderEvent, ...]:
     What the watch of a broker saw of a message that a service's own span tells of, too, goes into that span's event.
     """
     once = {event.id: event for event in events}
-    ordered = sorted(once.values(), key=lambda event: (event.at, event.id))
+    ordered = sorted(_with_logged_errors(list(once.values())), key=lambda event: (event.at, event.id))
     echoes = [event for event in ordered if is_told_by_broker(event)]
     if not echoes:
         return tuple(ordered)
@@ -64,12 +65,8 @@ def furthest(views: Mapping[str, StatusView], flow: Flow) -> StatusView | None:
 
 
 def begun(events: Sequence[OrderEvent], flow: Flow) -> StatusView | None:
-    """An order without any status that the first step's system works on has at least begun there."""
-    first = flow.steps[0] if flow.steps else None
-    if first is None or any(event.status for event in events):
-        return None
-    seen = next((event for event in events if event.system == first.system and not is_failure(event)), None)
-    return StatusView(first.status, seen.at, inferred=True) if seen else None
+    """An order of which no status is known has begun, since it is known at all: it stands at the flow's first step."""
+    return StatusView(flow.steps[0].status, events[0].at, inferred=True) if flow.steps else None
 
 
 def reached_at(events: Sequence[OrderEvent], flow: Flow) -> dict[str, datetime]:
@@ -116,6 +113,25 @@ def is_failure(event: OrderEvent) -> bool:
 def is_told_by_broker(event: OrderEvent) -> bool:
     """Whether the watch of a broker tells it; what a service's own span tells has its id, however it was joined."""
     return event.joined_by is JoinedBy.MESSAGE and not event.span_id
+
+
+def is_record(event: OrderEvent) -> bool:
+    """Whether a log record tells it: these have no length and no place in their trace."""
+    return event.span_kind == "Internal" and not event.duration_seconds and not event.parent_span_id and not event.queue
+
+
+def _with_logged_errors(events: list[OrderEvent]) -> list[OrderEvent]:
+    """A logged exception is an error where no span of its trace arrived from that system; else these say how it ended."""
+    spans = {(event.trace_id, event.system) for event in events if event.trace_id and not is_record(event)}
+    return [
+        replace(event, kind=EventKind.ERROR, confidence=event.confidence * _LOGGED_ERROR)
+        if event.kind is EventKind.LOG
+        and event.error
+        and event.error.type
+        and (event.trace_id, event.system) not in spans
+        else event
+        for event in events
+    ]
 
 
 def _tells_of(event: OrderEvent, echo: OrderEvent) -> bool:

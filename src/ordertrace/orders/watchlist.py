@@ -44,6 +44,7 @@ class Watchlist:
         self._watched: dict[str, Watched] = {}
         self._due: list[tuple[int, str]] = []
         self._accused_early: dict[str, None] = {}  # before anything else was known of them
+        self._first_status = flow.steps[0].status if flow.steps else ""
         self._end_rank = len(flow.steps) + 1
         self._step_ns = {s.status: int(s.deadline.total_seconds() * _NS) for s in flow.steps if s.deadline}
         self._flow_ns = int(flow.deadline.total_seconds() * _NS)
@@ -66,6 +67,7 @@ class Watchlist:
     def note(self, glance: OrderGlance) -> bool:
         """Takes over what is known of an order now; one that has ended leaves the list. False if there is no room."""
         before = self._watched.get(glance.order_id)
+        glance = glance if glance.status else glance._replace(status=self._first_status)
         if glance.rank >= self._end_rank:
             self._watched.pop(glance.order_id, None)
             return True

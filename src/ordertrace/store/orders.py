@@ -163,6 +163,7 @@ class OrderStore:
         flow = self._flow
         successors = {step.status: flow.successor(step.status) for step in flow.steps}
         return {
+            "first_status": flow.steps[0].status if flow.steps else "",
             "statuses": [step.status for step in flow.steps],
             "waits_for": [(successors[step.status] or step).system for step in flow.steps],
             "step_deadlines": [_ns(step.deadline) if step.deadline else 0 for step in flow.steps],

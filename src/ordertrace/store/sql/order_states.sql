@@ -1,13 +1,13 @@
 -- Every order as it stands: one row an order, from what is known at a glance and what the sweep found.
 -- statuses, waits_for, step_deadlines: the flow's statuses, the system each waits for, its deadline in ns (0: none of its own);
 -- flow_deadline: ns allowed for a whole order; closed_rank, cancelled_rank: ranks that end an order; now: ns since 1970;
--- systems, owners: system names and who answers for them; in_trouble: only orders that the sweep holds something against
+-- first_status: where an order stands of which no status is known; systems, owners: system names and who answers for them; in_trouble: only orders that the sweep holds something against
 SELECT
     order_id,
     started_ns,
     seen_ns,
-    furthest.3 AS status,
-    -furthest.2 AS since_ns,
+    if(furthest.3 = '', {first_status:String}, furthest.3) AS status,
+    if(furthest.3 = '', started_ns, -furthest.2) AS since_ns,
     multiIf(furthest.1 = {cancelled_rank:UInt16}, 'cancelled', furthest.1 = {closed_rank:UInt16}, 'closed', found.state != '', CAST(found.state, 'String'), 'open') AS state,
     found.kind AS kind,
     furthest.1 >= {closed_rank:UInt16} AS ended,
