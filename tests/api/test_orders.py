@@ -10,7 +10,7 @@ from tests.api.conftest import Get
 
 ORDER_FIELDS = {
     "id", "state", "status", "status_since", "system", "owner", "started_at", "last_seen_at", "closed_at", "age_seconds",
-    "deadline_at", "deadline_seconds", "next", "diagnosis", "statuses",
+    "deadline_at", "deadline_seconds", "next", "diagnosis", "statuses", "deviations",
 }  # fmt: skip
 EVENT_FIELDS = {
     "id", "at", "system", "kind", "status", "name", "duration_seconds", "response_code", "trace_id", "span_id",

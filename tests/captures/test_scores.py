@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -51,6 +53,20 @@ async def import_into(server: Server, recording: Path) -> None:
     assert done.exit_code == 0, done.output
 
 
+def count_deviations(api: str, truth: dict[str, Any]) -> Counter[str]:
+    """Orders of which a status really came twice, and of which it is said; `wrong`: said of others, or anything but that."""
+    counted: Counter[str] = Counter()
+    for order_id, order in truth["orders"].items():
+        answer = httpx2.get(f"{api}/api/v1/orders/{quote(order_id, safe='')}")
+        said = {(one["kind"], one["status"]) for one in answer.json().get("deviations", ())}
+        times = Counter(status["status"] for status in order["statuses"])
+        twice = {("repeated", status) for status, count in times.items() if count > 1}
+        counted["repeated"] += bool(twice)
+        counted["named"] += bool(said & twice)
+        counted["deviation_wrong"] += bool(said - twice)
+    return counted
+
+
 async def score_of(directory: Path, recording: Path, count: Callable[[str], Counter[str]]) -> Counter[str]:
     """Imports a recording into a server of its own and counts; `count` is given the address of the API."""
     async with serving(capture_settings(directory)) as server:
@@ -62,13 +78,20 @@ async def score_of(directory: Path, recording: Path, count: Callable[[str], Coun
 async def test_orders_are_as_they_really_were(tmp_path: Path, name: str) -> None:
     score, recording = scorer(), CAPTURES / f"{name}.tar.gz"
     truth = score.truth_of(str(recording))
-    counted = await score_of(tmp_path / "data", recording, lambda api: score.score(api, None, truth, True))
+
+    def count(api: str) -> Counter[str]:
+        counted: Counter[str] = score.score(api, None, truth, True)
+        return counted + count_deviations(api, truth)
+
+    counted = await score_of(tmp_path / "data", recording, count)
     orders = counted["orders"] - UNSAID.get(name, 0)
     assert (counted["found"], counted["status"], counted["state"]) == (orders, orders, orders)
     assert counted["fault"] >= 0.97 * (counted["faulty"] - UNSAID.get(name, 0))
     assert counted["false"] == 0
     assert counted["joined"] >= (0.93 if name == "java-agent-zipkin" else 0.99) * counted["traces"]
     assert counted["wrong"] <= 0.001 * counted["listed"]
+    assert counted["deviation_wrong"] == 0
+    assert counted["named"] >= min(1, counted["repeated"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -174,3 +175,22 @@ async def test_order_of_which_no_status_is_known_stands_at_the_first_step_everyw
     assert [(order.status, order.next) for order in listed.orders] == [(page.status, page.next)]
     assert (page.status, page.status_since) == ("INITIATED", page.started_at)
     assert [(column.status, column.count) for column in board.columns if column.count] == [("INITIATED", 1)]
+
+
+async def test_orders_that_left_their_flow_are_found_by_it(house: House) -> None:
+    def submitted(order_id: str, seconds: float) -> OrderEvent:
+        return told("shop", "SUBMITTED", seconds, order_id=order_id, id=f"{order_id}-{seconds}", span_kind="Server")
+
+    async def find(deviation: str) -> list[str]:
+        page = await house.reader.find_orders(OrderFilter(deviation=deviation, sort="id"), datetime.now(UTC))
+        assert sum(page.counts.values()) == len(page.orders)
+        return [order.id for order in page.orders]
+
+    await house.hear(submitted("A-1", 0), submitted("A-1", 5), submitted("A-2", 0))
+    async with asyncio.timeout(30):
+        while await find("any") != ["A-1"]:
+            await house.sweeper.sweep(SETTLED)
+            await asyncio.sleep(0.1)
+    assert (await find("repeated"), await find("skipped")) == (["A-1"], [])
+    (page,) = (await house.reader.find_orders(OrderFilter(deviation="repeated"), SETTLED)).orders
+    assert [one.status for one in page.deviations] == ["SUBMITTED"]

@@ -15,7 +15,7 @@ from ..model import coverage as coverage_model
 from ..model import flow as flow_model
 from ..model import order as order_model
 
-Sentence = Callable[[order_model.Diagnosis, order_model.Order], str]
+Sentence = Callable[[order_model.Diagnosis | order_model.Deviation, order_model.Order], str]
 WordAdvice = Callable[[coverage_model.Advice, str], tuple[str, str]]  # sentence, and where its lines go
 
 State = Literal["open", "stuck", "failed", "closed", "cancelled"]
@@ -48,6 +48,19 @@ class StatusView(BaseModel):
     inferred: bool = Field(description="The system said nothing itself; another one told of it")
 
 
+class Deviation(BaseModel):
+    """A status skipped, repeated, gone back to, or reached though the flow knows no way to it."""
+
+    kind: Literal["skipped", "repeated", "back", "illegal"]
+    status: str
+    previous: str = Field(description="Where the order was before")
+    at: datetime
+    system: str
+    text: str
+    confidence: float
+    evidence: list[str] = Field(description="Ids of events")
+
+
 class Order(BaseModel):
     """An order as it stands now."""
 
@@ -66,6 +79,7 @@ class Order(BaseModel):
     next: NextStep | None
     diagnosis: Diagnosis | None
     statuses: dict[str, StatusView] = Field(description="Each system's own view")
+    deviations: list[Deviation] = Field(description="Where it left the flow, earliest first")
 
 
 class ErrorDetail(BaseModel):
@@ -265,6 +279,20 @@ def to_order(order: order_model.Order, sentence: Sentence) -> Order:
             name: StatusView(status=view.status, at=_utc(view.at), inferred=view.inferred)
             for name, view in order.statuses.items()
         },
+        deviations=[_to_deviation(one, sentence(one, order)) for one in order.deviations],
+    )
+
+
+def _to_deviation(deviation: order_model.Deviation, text: str) -> Deviation:
+    return Deviation(
+        kind=deviation.kind.value,
+        status=deviation.status,
+        previous=deviation.previous,
+        at=_utc(deviation.at),
+        system=deviation.system,
+        text=text,
+        confidence=deviation.confidence,
+        evidence=list(deviation.evidence),
     )
 
 

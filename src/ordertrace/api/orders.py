@@ -10,11 +10,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from ..model.coverage import Advice
 from ..model.flow import Flow
-from ..model.order import Diagnosis, Order, OrderFilter
+from ..model.order import Deviation, Diagnosis, Order, OrderFilter
 from ..orders.closed_work import infer_operations
 from ..orders.reader import OrderReader
 from ..settings import Settings
-from ..texts import advice_sentence, change_place, diagnosis_sentence
+from ..texts import advice_sentence, change_place, deviation_sentence, diagnosis_sentence
 from . import models
 from .language import choose_language
 from .problems import problem_responses, refuse_parameters
@@ -37,6 +37,9 @@ class OrderQuery(BaseModel):
     system: Name = ""
     owner: Name = ""
     q: Annotated[Name, Field(description="A part of an order id")] = ""
+    deviation: Annotated[
+        Literal["", "any", "skipped", "repeated", "back", "illegal"], Field(description="Orders that left the flow")
+    ] = ""
     since: Annotated[Moment | None, Field(description="Started at this time or later")] = None
     until: Annotated[Moment | None, Field(description="Started before this time")] = None
     sort: Literal["harm", "age", "deadline", "started", "id"] = "harm"
@@ -62,8 +65,10 @@ def sentences(flow: Flow, default: str) -> Callable[..., models.Sentence]:
         response.headers["Content-Language"] = language
         response.headers["Vary"] = "Accept-Language"
 
-        def sentence(diagnosis: Diagnosis, order: Order) -> str:
-            return diagnosis_sentence(diagnosis, order, flow, language)
+        def sentence(said: Diagnosis | Deviation, order: Order) -> str:
+            if isinstance(said, Deviation):
+                return deviation_sentence(said, flow, language)
+            return diagnosis_sentence(said, order, flow, language)
 
         return sentence
 

@@ -95,6 +95,22 @@ class Flow:
                 return follower
         return None
 
+    def way(self, start: str, end: str) -> tuple[str, ...] | None:
+        """The shortest way that the flow allows from one status to another, without these two; None if there is none."""
+        ways: dict[str, tuple[str, ...]] = {start: ()}
+        rim = [start]
+        while rim:
+            at = rim.pop(0)
+            step = self._by_status.get(at)
+            for status in step.next if step else ():
+                passed = (*ways[at], at) if at != start else ()
+                if status == end:
+                    return passed
+                if status not in ways:
+                    ways[status] = passed
+                    rim.append(status)
+        return None
+
     def path_after(self, status: str) -> tuple[Step, ...]:
         """The steps still expected after `status`, in order; empty at the end or for an unknown status."""
         path: list[Step] = []

@@ -34,6 +34,15 @@ class DiagnosisKind(StrEnum):
     SOURCE_SILENT = "source_silent"
 
 
+class DeviationKind(StrEnum):
+    """How the course of an order differs from the flow."""
+
+    SKIPPED = "skipped"  # a status was left out
+    REPEATED = "repeated"  # a status was brought about twice
+    BACK = "back"  # a status came after a further one
+    ILLEGAL = "illegal"  # the flow knows no way to the status
+
+
 class EventKind(StrEnum):
     """What a fact about an order is, in the terms of OpenTelemetry's span kinds."""
 
@@ -138,6 +147,22 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True)
+class Deviation:
+    """One way in which an order left its flow: `status` skipped, repeated or come to, `previous` where it was before.
+
+    `evidence` lists ids of the events that show it; `confidence` is 0…1.
+    """
+
+    kind: DeviationKind
+    status: str
+    previous: str
+    at: datetime
+    system: str
+    confidence: float
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order as it stands at one moment: what the board shows of it and the order page begins with.
 
@@ -159,6 +184,7 @@ class Order:
     next: NextStep | None
     diagnosis: Diagnosis | None
     statuses: Mapping[str, StatusView]
+    deviations: tuple[Deviation, ...] = ()  # earliest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +238,7 @@ class OrderFilter:
     system: str = ""
     owner: str = ""
     q: str = ""
+    deviation: str = ""  # a kind of deviation, or any
     since: datetime | None = None
     until: datetime | None = None
     sort: str = "harm"  # harm, age, deadline, started or id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from ..model.flow import Flow, System
 from ..store.coverage import CoverageStore, ServiceRows
 from . import changes
 from .clock import EventClock
+from .recent import Recent
 from .skew import Skews, is_off
 
 _AGE_MAX = timedelta(seconds=15)
@@ -153,15 +153,11 @@ class CoverageReader:
         self._clock = clock
         self._skews = skews
         self._around = around
-        self._found: tuple[datetime, tuple[SystemCoverage, ...]] | None = None
-        self._lock = asyncio.Lock()
+        self._found: Recent[tuple[SystemCoverage, ...]] = Recent(_AGE_MAX)
 
     async def find(self, now: datetime) -> tuple[SystemCoverage, ...]:
         """Every system of the flow, then others that were heard. Raises as `Store.query` does."""
-        async with self._lock:
-            if self._found is None or not timedelta() <= now - self._found[0] < _AGE_MAX:
-                self._found = now, await self._build(now)
-            return self._found[1]
+        return await self._found.get("all", now, lambda: self._build(now))
 
     async def _build(self, now: datetime) -> tuple[SystemCoverage, ...]:
         rows, skews = await self._store.read(now), await self._skews.now(now)

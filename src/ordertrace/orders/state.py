@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from ..model.flow import Flow
 from ..model.order import Diagnosis, NextStep, Order, OrderEvent, OrderState, StatusView
+from .deviations import find_deviations
 from .diagnosis import (
     diagnose_error,
     diagnose_mismatch,
@@ -78,6 +79,7 @@ def build_order(
         next=standing.following,
         diagnosis=diagnosis,
         statuses=standing.views,
+        deviations=find_deviations(events, flow, watched),
     )
 
 

@@ -17,13 +17,15 @@ import structlog
 from ..errors import OrdertraceError
 from ..metrics import Metrics
 from ..model.flow import Flow
-from ..model.order import DiagnosisKind, Order, OrderState
+from ..model.order import Deviation, DiagnosisKind, Order, OrderState
 from ..settings.sections import SweepSettings
 from ..store.clocks import ClockStore
 from ..store.messages import MessageStore
 from ..store.orders import Finding, OrderGlance, OrderStore
 from ..store.store import Store
 from .clock import EventClock
+from .courses import Courses
+from .deviations import find_deviations
 from .evidence import EvidenceReader
 from .skew import Skews
 from .state import build_order
@@ -59,6 +61,7 @@ class Sweeper:
         self._watchlist = Watchlist(
             flow, settings.lag_max.total_seconds(), settings.settle.total_seconds(), settings.open_orders_max
         )
+        self._courses = Courses(self._orders, self._judge_courses, metrics.limits_hit.labels("deviations").inc)
         self._findings: dict[str, Finding] = {}
         self._told: list[datetime] = []
         self._gauges_at = 0.0
@@ -100,6 +103,7 @@ class Sweeper:
         due = self._watchlist.take_due(int(until.timestamp() * 1e9), self._settings.orders_max)
         for first in range(0, len(due), _ORDERS_A_QUERY):
             await self._look_at(due[first : first + _ORDERS_A_QUERY], until, now)
+        await self._courses.work(now)
         if time.monotonic() - self._gauges_at >= _GAUGES_EVERY_SECONDS:
             self._gauges_at = time.monotonic()
             self._set_gauges(now)
@@ -123,6 +127,7 @@ class Sweeper:
                 self._clock.hear(self._flow.system_of_service.get(service, service), now, lag_ms / 1000)
             for place, glance in enumerate(await self._orders.changed(groups), 1):
                 self._watch(glance)
+                self._courses.note(glance.order_id)
                 if place % _ORDERS_AT_ONCE == 0:
                     await asyncio.sleep(0)  # others have their turn
             del self._told[: len(groups)]
@@ -139,6 +144,10 @@ class Sweeper:
             self._metrics.limits_hit.labels("open_orders").inc()
         if (watched := self._watchlist.get(glance.order_id)) and (finding := self._findings.get(glance.order_id)):
             watched.state = finding.state
+
+    async def _judge_courses(self, order_ids: Sequence[str]) -> dict[str, tuple[Deviation, ...]]:
+        found = await self._evidence.find(order_ids, datetime.now(UTC))
+        return {name: find_deviations(of.events, self._flow, of.watched) for name, of in found.items()}
 
     def _observe_step(self, status: str, since_ns: int, glance: OrderGlance, breached: bool) -> None:
         """The time of a step that is surely over: its successor is where the order is now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -139,6 +139,16 @@ class OrderStore:
         parameters = {"closed_rank": len(self._flow.steps) + 1, "followers": self._followers, "limit": limit}
         return list(map(OrderGlance._make, await self._store.query("unfinished_orders", parameters)))
 
+    async def deviating(self, order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Kinds of deviation of those of the orders that are known to have any."""
+        rows = await self._store.query("deviating_orders", {"orders": list(order_ids)})
+        return {row[0]: tuple(row[1]) for row in rows}
+
+    async def save_deviations(self, kinds: Mapping[str, Sequence[str]], now: datetime) -> None:
+        """Puts the kinds of deviation of these orders in force; none clear what was said before."""
+        rows = [(order_id, list(of_order), now) for order_id, of_order in kinds.items()]
+        await self._store.insert("deviations", ["order_id", "kinds", "inserted_at"], rows)
+
     async def findings(self) -> dict[str, Finding]:
         """What is held against orders now, by order id."""
         return {row[0]: _finding(row) for row in await self._store.query("findings")}
@@ -183,6 +193,7 @@ def _filters(query: OrderFilter) -> dict[str, object]:
         "system": query.system,
         "owner": query.owner,
         "q": query.q,
+        "deviation": query.deviation,
         "since": int(query.since.timestamp() * 1e9) if query.since else 0,
         "until": int(query.until.timestamp() * 1e9) if query.until else 0,
         "sort": query.sort,

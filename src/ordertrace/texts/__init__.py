@@ -5,6 +5,7 @@ terminal read the same thing. Not here: layout, time zones, anything about HTTP.
 """
 
 from .coverage import advice_sentence, change_place, share_words
+from .deviations import deviation_sentence, deviation_title
 from .incidents import entry_title, incident_sentence, incident_state_title
 from .messages import fact_words, message_sentence, message_state_title, message_to_do, verdict_title
 from .sentences import (
@@ -36,6 +37,8 @@ __all__ = [
     "age_words",
     "certainty_words",
     "change_place",
+    "deviation_sentence",
+    "deviation_title",
     "diagnosis_sentence",
     "duration_words",
     "entry_title",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from ..texts import status_reached
+from ..texts import deviation_title, status_reached
 from .axis import Axis
 from .picture import BAR_HEIGHT, BAR_TOP, CHARACTER, GHOST_WIDTH, Bar, Drawing, Label, Notch, Rule, shorten
 from .viewer import Viewer
+
+_DEVIATIONS_MAX = 10
 
 
 def draw_rules(d: Drawing, right: float, is_open: bool) -> tuple[list[Rule], float]:
@@ -36,6 +38,17 @@ def draw_rules(d: Drawing, right: float, is_open: bool) -> tuple[list[Rule], flo
         late if fits else Rule(deadline_x, late.text, late.form, "start", 44),
         Rule(now_x, text, "now over", "start", 30),
     ], max(right, now_x)
+
+
+def draw_deviations(d: Drawing) -> list[Rule]:
+    """A line at each moment at which the order left its flow; labels that would touch are left to the lines' titles."""
+    rules: list[Rule] = []
+    for deviation in d.timeline.order.deviations[:_DEVIATIONS_MAX]:
+        x = d.axis.x(deviation.at)
+        text = deviation_title(deviation.kind, d.viewer.language)
+        room = not rules or x - rules[-1].x > len(rules[-1].text) * CHARACTER + 12
+        rules.append(Rule(x, text if room else "", "deviation", "start", 58))
+    return rules
 
 
 def draw_ghosts(d: Drawing, right: float) -> float:

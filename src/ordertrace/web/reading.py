@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ..errors import Invalid
 from ..model.message import MessageFilter, MessageState, Verdict
-from ..model.order import OrderFilter, OrderState
+from ..model.order import DeviationKind, OrderFilter, OrderState
 from ..texts import LANGUAGES
 from .views_board import SORTS
 
@@ -48,6 +48,9 @@ def read_filter(request: Request) -> OrderFilter:
         raise Invalid(f"state={state!r}: {', '.join(OrderState)}")
     if sort not in SORTS:
         raise Invalid(f"sort={sort!r}: {', '.join(SORTS)}")
+    deviation = _text(request, "deviation")
+    if deviation and deviation not in (known := ["any", *DeviationKind]):
+        raise Invalid(f"deviation={deviation!r}: {', '.join(known)}")
     limit = _text(request, "limit") or str(ROWS)
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= ROWS_MAX:
         raise Invalid(f"limit={limit!r}: 1–{ROWS_MAX}")
@@ -57,6 +60,7 @@ def read_filter(request: Request) -> OrderFilter:
         system=_text(request, "system"),
         owner=_text(request, "owner"),
         q=_text(request, "q"),
+        deviation=deviation,
         sort=sort,
         limit=int(limit),
         cursor=_text(request, "cursor", 1000),

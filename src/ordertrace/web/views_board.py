@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ..model.board import Board, Figure, SystemSight
-from ..model.order import OrderFilter, OrderPage, OrderState
-from ..texts import number_words, state_title
+from ..model.order import DeviationKind, OrderFilter, OrderPage, OrderState
+from ..texts import deviation_title, number_words, state_title
 from .viewer import SystemMark, Viewer
 from .views_orders import OrderRow, build_row
 from .views_strip import Strip, build_strip
@@ -59,6 +59,7 @@ class FilterView:
     statuses: tuple[Choice, ...]
     systems: tuple[Choice, ...]
     owners: tuple[Choice, ...]
+    deviations: tuple[Choice, ...]
     sorts: tuple[Choice, ...]
     q: str
     state: str
@@ -109,9 +110,9 @@ def build_board_view(
 
 def list_url(wanted: OrderFilter, **changes: str | None) -> str:
     """The board's address with this filter and some of it changed; a changed filter begins at its first page."""
-    have = {name: getattr(wanted, name) for name in ("state", "status", "system", "owner", "q", "sort")} | {
-        "cursor": ""
-    }
+    have = {
+        name: getattr(wanted, name) for name in ("state", "status", "system", "owner", "q", "deviation", "sort")
+    } | {"cursor": ""}
     given = {name: value for name, value in (have | changes).items() if value and (name, value) != ("sort", "harm")}
     return "/" + ("?" + urlencode(given) if given else "") + "#orders"
 
@@ -215,10 +216,17 @@ def _filter(wanted: OrderFilter, counts: Mapping[str, int], viewer: Viewer) -> F
         statuses=_choices(((s, viewer.status(s)) for s in statuses), wanted.status),
         systems=_choices(((s.name, viewer.mark(s.name).title) for s in flow.systems), wanted.system),
         owners=_choices(((o, viewer.owner(o)) for o in owners), wanted.owner),
+        deviations=_choices(
+            [
+                ("any", t.gettext("left the flow")),
+                *((d.value, deviation_title(d, viewer.language)) for d in DeviationKind),
+            ],
+            wanted.deviation,
+        ),
         sorts=_choices(((s, sorts[s]) for s in SORTS), wanted.sort),
         q=wanted.q,
         state=wanted.state,
-        active=bool(wanted.state or wanted.status or wanted.system or wanted.owner or wanted.q),
+        active=bool(wanted.state or wanted.status or wanted.system or wanted.owner or wanted.q or wanted.deviation),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..model.order import (
+    Deviation,
+    DeviationKind,
     Diagnosis,
     DiagnosisKind,
     JoinedBy,
@@ -17,6 +19,8 @@ from ..model.order import (
 )
 from ..texts import (
     certainty_words,
+    deviation_sentence,
+    deviation_title,
     diagnosis_sentence,
     event_words,
     evidence_line,
@@ -35,6 +39,7 @@ from .work import is_error
 
 EVIDENCE_MAX = 6
 GAPS_MAX = 5
+DEVIATIONS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,18 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviationLine:
+    """Where the order left its flow; `href` leads to the event that shows it."""
+
+    title: str
+    sentence: str
+    clock: str
+    clock_title: str
+    certainty: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """A fact in the list behind the picture."""
 
@@ -69,6 +86,7 @@ class EventRow:
     clock: str
     title: str
     system: SystemMark
+    remark: str
     text: str
     technical: str
     code: str
@@ -117,6 +135,7 @@ class OrderView:
     row: OrderRow
     facts: tuple[tuple[str, str], ...]
     call: Call
+    deviations: tuple[DeviationLine, ...]
     chart: Chart | None
     chart_note: str
     has_inferred: bool
@@ -132,16 +151,18 @@ def build_order_view(timeline: OrderTimeline, viewer: Viewer) -> OrderView:
     """The page of one order for one reader."""
     order = timeline.order
     chart = build_chart(timeline, viewer)
+    remarks = _remarks(order, viewer)
     forms = {bar.form for bar in chart.bars} if chart else set()
     return OrderView(
         row=build_row(order, viewer),
         facts=tuple(_facts(order, viewer)),
         call=build_call(timeline, viewer),
+        deviations=tuple(_deviation_line(one, viewer) for one in order.deviations[:DEVIATIONS_MAX]),
         chart=chart,
         chart_note=_chart_note(timeline, viewer),
         has_inferred="inferred" in forms,
         has_ghosts="ghost" in forms,
-        events=tuple(_event_row(event, viewer) for event in timeline.events),
+        events=tuple(_event_row(event, remarks.get(event.id, ""), viewer) for event in timeline.events),
         views=tuple(_views(order, viewer)),
         messages=tuple(message_rows(timeline, viewer)),
         gaps=tuple(gap_line(gap, viewer) for gap in timeline.gaps[-GAPS_MAX:]),
@@ -227,7 +248,28 @@ def _chart_note(timeline: OrderTimeline, viewer: Viewer) -> str:
     return f"{whole} · {traces} · {facts}"
 
 
-def _event_row(event: OrderEvent, viewer: Viewer) -> EventRow:
+def _deviation_line(deviation: Deviation, viewer: Viewer) -> DeviationLine:
+    return DeviationLine(
+        title=deviation_title(deviation.kind, viewer.language),
+        sentence=deviation_sentence(deviation, viewer.flow, viewer.language),
+        clock=viewer.clock(deviation.at),
+        clock_title=viewer.exact(deviation.at),
+        certainty=certainty_words(deviation.confidence, viewer.language),
+        href="#" + event_anchor(deviation.evidence[-1]) if deviation.evidence else "",
+    )
+
+
+def _remarks(order: Order, viewer: Viewer) -> dict[str, str]:
+    """By event id, what the event did to the order's course; a skipped status has no event of its own."""
+    return {
+        event_id: deviation_title(deviation.kind, viewer.language)
+        for deviation in order.deviations
+        if deviation.kind is not DeviationKind.SKIPPED
+        for event_id in deviation.evidence
+    }
+
+
+def _event_row(event: OrderEvent, remark: str, viewer: Viewer) -> EventRow:
     text = event_words(event, viewer.flow, viewer.language)
     error = event.error
     where = event.queue or event.destination
@@ -237,6 +279,7 @@ def _event_row(event: OrderEvent, viewer: Viewer) -> EventRow:
         clock=viewer.clock(event.at) + event.at.astimezone(viewer.zone).strftime(".%f")[:4],
         title=viewer.exact(event.at),
         system=viewer.mark(event.system),
+        remark=remark,
         text=text,
         technical=" · ".join(
             dict.fromkeys(p for p in (event.status, "" if says_all else event.name) if p and p not in text)

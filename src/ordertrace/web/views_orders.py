@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ..model.order import Order, OrderState
-from ..texts import diagnosis_sentence, problem_title, state_title
+from ..texts import deviation_title, diagnosis_sentence, problem_title, state_title
 from .viewer import SystemMark, Viewer
 
 SOON = 0.8  # share of the deadline from which an order is about to be late
 DUE_WIDTH = 100
+REMARKS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class OrderRow:
     status_title: str
     sentence: str
     problem: str
+    remark: str
     next: SystemMark | None
     owner: str
     due: Due | None
@@ -73,13 +75,16 @@ def build_row(order: Order, viewer: Viewer) -> OrderRow:
         status_title=viewer.status(order.status) or viewer.t.gettext("status not known"),
         sentence=_sentence(order, viewer),
         problem=problem_title(diagnosis.kind, viewer.language) if diagnosis else "",
+        remark=", ".join(
+            dict.fromkeys(deviation_title(one.kind, viewer.language) for one in order.deviations[:REMARKS_MAX])
+        ),
         next=viewer.mark(order.next.system) if order.next else None,
         owner=viewer.owner(order.owner),
         due=build_due(order, viewer),
         age=viewer.roughly(order.age_seconds),
         since=viewer.ago(order.status_since),
         since_title=viewer.exact(order.status_since),
-        fingerprint=f"{order.state} {order.status} {diagnosis.kind if diagnosis else ''}",
+        fingerprint=f"{order.state} {order.status} {diagnosis.kind if diagnosis else ''} {len(order.deviations)}",
     )
 
 

@@ -35,7 +35,7 @@ from .picture import (
     shorten,
 )
 from .picture_passings import draw_call, draw_messages
-from .picture_time import draw_ghosts, draw_rules, find_notches, find_ticks
+from .picture_time import draw_deviations, draw_ghosts, draw_rules, find_notches, find_ticks
 from .viewer import QUEUES, Viewer
 from .work import Passing, Work, find_calls, gather_work, infer_work, pair_messages
 
@@ -78,6 +78,7 @@ def _draw(cast: Cast, timeline: OrderTimeline, viewer: Viewer, width: float) -> 
         draw_call(d, call, cast)
     right = max([axis.xs[-1], *(label.right for label in d.labels), *(b.x + b.width for b in d.bars)])
     rules, right = draw_rules(d, right, cast.is_open)
+    rules = [*draw_deviations(d), *rules]
     right = draw_ghosts(d, right) if cast.ghosts else right
     height = max(lane.y + lane.height for lane in d.lanes.values()) + FOOT
     return Chart(
