@@ -17,9 +17,10 @@ test: install
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-# Figures, into bench/results.
+# Figures, into bench/results; beside other programs that are named in ORDERTRACE_BENCH_… (bench/peer_programs.py).
 bench: install
 	$(BIN)/python -m bench --broker $(ARGS)
+	$(BIN)/python -m bench.peers
 
 # A hundred thousand mutated requests, twenty kills under load, a full disk, and real senders.
 harden: install

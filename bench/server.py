@@ -25,7 +25,7 @@ class Server:
         """`more` is environment beside that for the addresses and the store."""
         self.directory = directory
         self._more = more or {}
-        self.ports = {name: _free_port() for name in ("OTLP_GRPC", "OTLP_HTTP", "WEB", "ZIPKIN", "JAEGER_STORAGE")}
+        self.ports = {name: free_port() for name in ("OTLP_GRPC", "OTLP_HTTP", "WEB", "ZIPKIN", "JAEGER_STORAGE")}
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
@@ -59,13 +59,11 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """User and system time of the process so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        return process_cpu_seconds(self._process.pid)
 
     def memory(self) -> tuple[float, float]:
         """Resident now and at most, in MB."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text("ascii")
-        return tuple(int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[index,return-value]
+        return process_memory(self._process.pid)
 
     def get(self, path: str) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['WEB']}{path}", timeout=60) as answer:
@@ -108,7 +106,20 @@ class Server:
                 time.sleep(0.02)
 
 
-def _free_port() -> int:
+def process_cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def process_memory(pid: int) -> tuple[float, float]:
+    """Resident now and at most, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return tuple(int(re.search(rf"{name}:\s+(\d+)", status)[1]) / 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[index,return-value]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

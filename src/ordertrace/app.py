@@ -124,6 +124,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             LogStore(store, flow),
             recorded,
             analysis,
+            forwarding=forwarder.state if forwarder else None,
         )
         pages = build_web(
             reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow)

@@ -122,10 +122,16 @@ async def test_what_cannot_be_passed_on_waits_over_a_restart(tmp_path: Path) -> 
     async with passing(tmp_path / "one", url=f"http://{address}") as run:
         await send(run)
         await until(lambda: run.metric("ordertrace_forward_retries_total") >= 1)
-        assert len(run.forwarder.waiting()) == 3
+        state = run.forwarder.state()
+        assert (state.queued_groups, state.sent) == (3, 0)
+        assert None not in (state.queued_since, state.failing_since, state.last_error_at)
+        assert state.last_error.startswith(f"no answer from http://{address}")
     with Receiving(tmp_path / "other", address) as other:
         async with passing(tmp_path / "one", url=f"http://{address}") as run:
             await until(lambda: not run.forwarder.waiting())
+            state = run.forwarder.state()
+            assert (state.queued_groups, state.queued_since, state.failing_since) == (0, None, None)
+            assert (state.sent, state.rejected, state.dropped_groups) == (5, 0, {})
         assert other.stop_and_read("SELECT count() FROM otel_traces") == "[(3,)]"
         assert other.stop_and_read("SELECT count() FROM otel_logs") == "[(2,)]"
 
@@ -145,6 +151,8 @@ async def test_what_is_refused_is_dropped_and_counted(tmp_path: Path) -> None:
             await send(run)
             await until(lambda: not run.forwarder.waiting())
             assert run.metric("ordertrace_forward_dropped_total", reason="refused") == 3
+            assert run.forwarder.state().dropped_groups == {"refused": 3}
+            assert run.forwarder.state().failing_since
 
 
 def test_headers_come_from_a_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from .. import __version__
 from ..analysis.reader import AnalysisReader
 from ..metrics import Metrics
+from ..model.forwarding import ForwardingState
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
 from ..orders.resending import Resending
@@ -40,12 +41,14 @@ def build_api(
     logs: LogStore | None = None,
     take_recorded: TakeRecorded | None = None,
     analysis: AnalysisReader | None = None,
+    forwarding: Callable[[], ForwardingState] | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
     `readiness` says whether we can serve now, and if not, why. `addresses` gives what the receivers really listen on
     (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0. `messages` is there where
-    a broker is watched, and so is `take_recorded`, which works recordings of a broker in.
+    a broker is watched, and so is `take_recorded`, which works recordings of a broker in; `forwarding` where something is
+    passed on.
     """
     app = FastAPI(
         title="ordertrace",
@@ -67,7 +70,7 @@ def build_api(
         app.include_router(build_incidents(reader.flow, settings, incidents))
     if take_recorded is not None:
         app.include_router(build_firehose(settings, take_recorded))
-    app.include_router(build_operations(settings, metrics, readiness, addresses))
+    app.include_router(build_operations(settings, metrics, readiness, addresses, forwarding))
     add_problem_answers(app)
     app.add_middleware(Guard)
     _describe_problems(app)

@@ -241,6 +241,21 @@ class Receivers(BaseModel):
     zipkin: str
 
 
+class Forwarding(BaseModel):
+    """What was passed on to another backend since the start, and what is in the way: nothing where `failing_since` is null."""
+
+    target: str
+    queued_groups: int
+    queued_since: datetime | None
+    sent: int = Field(description="Spans and log records that were taken over there")
+    rejected: int = Field(description="Those that were not, though their request was")
+    dropped_groups: dict[str, int] = Field(description="By reason: refused, queue, age, disk")
+    last_sent_at: datetime | None
+    failing_since: datetime | None
+    last_error: str
+    last_error_at: datetime | None
+
+
 class Intake(BaseModel):
     """What came in since the start, and what of it waits to be stored. Everything sent is stored and judged when
     `queued_bytes` has been 0 for `settle_seconds` and `sweeps` has grown by two in that time.
@@ -255,6 +270,7 @@ class Intake(BaseModel):
     queued_bytes: int
     sweeps: int
     settle_seconds: float
+    forwarding: Forwarding | None = Field(description="Null where nothing is passed on")
 
 
 def to_order(order: order_model.Order, sentence: Sentence) -> Order:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -12,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from ..metrics import Metrics
+from ..model.forwarding import ForwardingState
 from ..settings import Settings
 from . import models
 from .problems import problem_responses, refuse_parameters, to_problem
@@ -28,6 +30,7 @@ def build_operations(
     metrics: Metrics,
     readiness: Callable[[], tuple[bool, str]],
     addresses: Callable[[], Mapping[str, str]] | None,
+    forwarding: Callable[[], ForwardingState] | None = None,
 ) -> APIRouter:
     """The routes that look at the process itself."""
     router = APIRouter(tags=["operations"])
@@ -65,6 +68,7 @@ def build_operations(
             queued_bytes=_total(metrics.registry, "ordertrace_journal_queued_bytes"),
             sweeps=_total(metrics.registry, "ordertrace_sweep_seconds_count"),
             settle_seconds=settings.sweep.settle.total_seconds(),
+            forwarding=models.Forwarding(**asdict(forwarding())) if forwarding else None,
         )
 
     return router

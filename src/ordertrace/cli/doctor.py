@@ -13,6 +13,7 @@ from ..errors import Unavailable
 from ..rabbit.doctor import Advice, examine
 from ..settings import Settings
 from .client import ApiClient, api_url
+from .doctor_forwarding import arrives, forwarding_lines
 from .shared import api_option, config_option, settings_of
 from .words import say
 
@@ -29,7 +30,7 @@ def doctor(context: click.Context, path: Path | None, api: str | None) -> None:
     settings = settings_of(path)
     language = settings.company.language
     advice = asyncio.run(examine(settings))
-    systems = _systems(settings, api)
+    systems, forwarding = _asked(settings, api)
     for line in _broker_lines(advice, language):
         click.echo(line)
     if not settings.broker:
@@ -39,6 +40,9 @@ def doctor(context: click.Context, path: Path | None, api: str | None) -> None:
         missing |= system["advice"] is not None
         for line in _system_lines(system, language):
             click.echo(line)
+    if forwarding:
+        missing |= not arrives(forwarding)
+        click.echo(_mark(arrives(forwarding)) + "\n    ".join(forwarding_lines(forwarding, settings.forward, language)))
     if systems is None:
         click.echo(
             say(language, "No server answers at %(url)s: its telemetry was not examined.", url=api_url(api, settings))
@@ -96,14 +100,13 @@ def _watched_parts(coverage: dict[str, Any], language: str) -> list[str]:
     return parts
 
 
-def _systems(settings: Settings, api: str | None) -> list[dict[str, Any]] | None:
-    """What a running server says of its systems; None where no server answers."""
+def _asked(settings: Settings, api: str | None) -> tuple[list[dict[str, Any]] | None, dict[str, Any] | None]:
+    """What a running server says of its systems and of what it passes on; None where no server answers."""
     try:
         with ApiClient(api_url(api, settings), settings.company.language) as server:
-            found: list[dict[str, Any]] = server.get("/api/v1/systems")["systems"]
-            return found
+            return server.get("/api/v1/systems")["systems"], server.get("/api/v1/intake").get("forwarding")
     except Unavailable:
-        return None
+        return None, None
 
 
 def _mark(well: bool) -> str:

@@ -47,6 +47,27 @@ _RUSSIAN = {
     "clock %(seconds)s s off": "часы расходятся на %(seconds)s с",
     "%(count)s messages, %(share)s on an order": "сообщений: %(count)s, с заказом: %(share)s",
     "What would help most: %(what)s": "Что поможет больше всего: %(what)s",
+    "%(count)s spans and log records passed on": "передано дальше спанов и записей журнала: %(count)s",
+    "%(count)s groups wait since %(time)s": "ждут групп: %(count)s, с %(time)s",
+    "%(count)s were rejected there": "отклонено там: %(count)s",
+    "groups given up: %(reasons)s": "групп не передано: %(reasons)s",
+    "nothing gets through since %(time)s: %(error)s": "с %(time)s ничего не проходит: %(error)s",
+    "Start the backend, or correct [forward] url. It answers at:": (
+        "Запустите принимающую систему или исправьте [forward] url. Проверить ответ:"
+    ),
+    "It refuses what we send: check the path in [forward] url, and headers_file for its token.": (
+        "Она отказывает: проверьте путь в [forward] url и токен в headers_file."
+    ),
+    "It takes requests but not all in them: its log says why.": (
+        "Она принимает запросы, но не всё в них: причина в её журнале."
+    ),
+    "It was away too long or is too slow: raise [forward] groups_max (%(now)s).": (
+        "Она была недоступна слишком долго или не успевает: увеличьте [forward] groups_max (%(now)s)."
+    ),
+    "It was away longer than [forward] age_max (%(now)s); raise it.": (
+        "Она была недоступна дольше [forward] age_max (%(now)s); увеличьте его."
+    ),
+    "The disk of the data directory is full.": "Диск каталога данных переполнен.",
     "%(count)s errors, %(bare)s of them without a stack": "ошибок: %(count)s, из них без стека: %(bare)s",
 }
 

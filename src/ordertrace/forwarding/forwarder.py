@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ import structlog
 
 from ..errors import Invalid, OrdertraceError, Overloaded, Unavailable
 from ..metrics import Metrics
+from ..model.forwarding import ForwardingState
 from ..settings import Settings, data_directory
 from ..store.store import Store
 from ..store.to_otlp import to_log_request, to_trace_request
@@ -41,6 +43,7 @@ class Forwarder:
         self._backend: Backend = build_backend(settings.forward)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._state = ForwardingState(settings.forward.url, 0)
 
     async def __aenter__(self) -> Self:
         """Takes up what an earlier run left. Raises Unavailable."""
@@ -68,8 +71,14 @@ class Forwarder:
                 try:
                     (self._directory / f"{round(group.timestamp() * 1000):015d}-{signal}").touch(0o600)
                 except OSError:
-                    self._metrics.forward_dropped.labels("disk").inc()
+                    self._note_dropped("disk")
         self._wake.set()
+
+    def state(self) -> ForwardingState:
+        """What waits, what came through, and what is in the way."""
+        files = sorted(self._directory.iterdir())
+        since = _group_of(files[0]) if files else None
+        return replace(self._state, queued_groups=len(files), queued_since=since)
 
     def waiting(self) -> list[Path]:
         """Groups that are still to be passed on, oldest first; beyond the bound the oldest are dropped."""
@@ -88,10 +97,12 @@ class Forwarder:
                     await self._pass_on(files[0])
                 except Invalid as error:
                     _log.error("a group is not passed on", group=files[0].name, error=str(error))
+                    self._note_failure(error)
                     self._drop(files[0], "refused")
                 except OrdertraceError as error:
                     _log.warning("cannot pass on, trying again", error=str(error))
                     self._metrics.forward_retries.inc()
+                    self._note_failure(error)
                     await asyncio.sleep(_pause(error, attempt))
                     attempt += 1
                     if _age_seconds(files[0]) > self._bounds.age_max.total_seconds():
@@ -101,13 +112,13 @@ class Forwarder:
                     attempt = 0
 
     async def _pass_on(self, file: Path) -> None:
-        ms, _, signal = file.name.partition("-")
-        group = datetime.fromtimestamp(int(ms) / 1000, UTC)
+        group, signal = _group_of(file), file.name.partition("-")[2]
         limit, offset = self._bounds.request_records_max, 0
         while rows := await self._read(signal, group, limit, offset):
             build = to_trace_request if signal == _TRACES else to_log_request
             rejected = await self._backend.send(signal, build(rows))
             self._metrics.forwarded.labels(signal).inc(len(rows) - rejected)
+            self._note_success(len(rows) - rejected, rejected)
             if rejected:
                 self._metrics.forward_dropped.labels("rejected").inc(rejected)
             offset += len(rows)
@@ -119,14 +130,39 @@ class Forwarder:
         return await self._store.query(statement, {"group": group, "limit": limit, "offset": offset})
 
     def _drop(self, file: Path, reason: str) -> None:
-        self._metrics.forward_dropped.labels(reason).inc()
+        self._note_dropped(reason)
         file.unlink(missing_ok=True)
+
+    def _note_dropped(self, reason: str) -> None:
+        self._metrics.forward_dropped.labels(reason).inc()
+        dropped = self._state.dropped_groups
+        self._state = replace(self._state, dropped_groups=dropped | {reason: dropped.get(reason, 0) + 1})
+
+    def _note_success(self, sent: int, rejected: int) -> None:
+        state = self._state
+        self._state = replace(
+            state,
+            sent=state.sent + sent,
+            rejected=state.rejected + rejected,
+            last_sent_at=datetime.now(UTC),
+            failing_since=None,
+        )
+
+    def _note_failure(self, error: OrdertraceError) -> None:
+        now = datetime.now(UTC)
+        since = self._state.failing_since or now
+        self._state = replace(self._state, failing_since=since, last_error=str(error), last_error_at=now)
 
 
 def _pause(error: OrdertraceError, attempt: int) -> float:
     if isinstance(error, Overloaded):
         return min(error.retry_after_seconds, _PAUSES_SECONDS[-1])
     return _PAUSES_SECONDS[min(attempt, len(_PAUSES_SECONDS) - 1)]
+
+
+def _group_of(file: Path) -> datetime:
+    """The time of insertion of the group that a file stands for."""
+    return datetime.fromtimestamp(int(file.name[:15]) / 1000, UTC)
 
 
 def _age_seconds(file: Path) -> float:
