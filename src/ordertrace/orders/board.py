@@ -43,23 +43,17 @@ def build_counts(rows: Sequence[Row]) -> dict[str, int]:
     return {state.value: count for state, count in counts.items()}
 
 
-def trouble_ids(rows: Sequence[Row], limit: int) -> list[str]:
-    """Stuck and failed orders, the longest overdue first."""
-    overdue = sorted(late for *_, worst in rows for late in worst)
-    return [order_id for _, order_id in overdue[:limit]]
-
-
 def soon_late_ids(rows: Sequence[Row], limit: int) -> list[str]:
     """Orders that have used most of their deadline and are not in trouble yet, the nearest to it first."""
     open_dots = [
-        (used, order_id) for state, _, _, _, _, named, _ in rows if state == OrderState.OPEN for used, order_id in named
+        (used, order_id) for state, _, _, _, _, named in rows if state == OrderState.OPEN for used, order_id in named
     ]
     return [order_id for used, order_id in sorted(open_dots, reverse=True)[:limit] if used >= _SOON_LATE_SHARE]
 
 
 def build_columns(rows: Sequence[Row], flow: Flow) -> tuple[StepColumn, ...]:
     """A column for each step that does not end an order, from rows
-    (state, status, tenth, orders, late, [(used, id)…], [(due ns, id)…])."""
+    (state, status, tenth, orders, late, [(used, id)…])."""
     by_status: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_status[row[1]].append(row)

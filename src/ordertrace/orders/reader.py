@@ -12,13 +12,13 @@ from ..errors import NotFound
 from ..model.board import Board, SystemSight
 from ..model.coverage import SystemCoverage
 from ..model.flow import Flow
-from ..model.order import Order, OrderFilter, OrderPage, OrderTimeline
+from ..model.order import Order, OrderFilter, OrderPage, OrderState, OrderTimeline
 from ..store.clocks import ClockStore
 from ..store.coverage import CoverageStore
 from ..store.messages import MessageStore
 from ..store.orders import OrderStore
 from ..store.store import Row, Store
-from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids, trouble_ids
+from .board import TREND_HOURS, build_columns, build_counts, build_figures, soon_late_ids
 from .clock import EventClock
 from .coverage import CoverageReader, Surroundings, build_sight
 from .evidence import EvidenceReader
@@ -101,21 +101,24 @@ class OrderReader:
         return OrderPage(await self.build_orders(ids, now), cursor, counts)
 
     async def _build_board(self, now: datetime) -> Board:
-        columns, hours = await asyncio.gather(self._get_columns(now), self._course(now))
-        trouble = trouble_ids(columns, _ATTENTION)
-        orders = await self.build_orders([*trouble, *soon_late_ids(columns, _SOON_LATE)], now)
-        counts, soon_late = build_counts(columns), sum(order.id not in trouble for order in orders)
+        worst = OrderFilter(limit=_ATTENTION)  # what the board's page lists, too
+        columns, hours, page = await asyncio.gather(
+            self._get_columns(now), self._course(now), self.find_orders(worst, now)
+        )
+        trouble = [order for order in page.orders if order.state in (OrderState.STUCK, OrderState.FAILED)]
+        soon_late = await self.build_orders(soon_late_ids(columns, _SOON_LATE), now)
+        counts = build_counts(columns)
         return Board(
             at=now,
             figures=build_figures(counts, hours),
-            attention=tuple(sorted(orders, key=lambda order: (order.id not in trouble, *_harm(order)))),
-            attention_count=counts["stuck"] + counts["failed"] + soon_late,
+            attention=(*sorted(trouble, key=_harm), *soon_late),
+            attention_count=counts["stuck"] + counts["failed"] + len(soon_late),
             columns=build_columns(columns, self.flow),
             watching_since=await self._first_arrival(),
         )
 
     async def _get_columns(self, now: datetime) -> Sequence[Row]:
-        return await self._columns.get("columns", now, lambda: self._orders.columns(now, _DOTS_A_TENTH, _ATTENTION))
+        return await self._columns.get("columns", now, lambda: self._orders.columns(now, _DOTS_A_TENTH))
 
     async def _counts(self, query: OrderFilter, now: datetime) -> Mapping[str, int]:
         """Orders by state; those of all orders are the board's."""

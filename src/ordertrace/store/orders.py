@@ -76,12 +76,12 @@ class OrderStore:
         rows = await self._store.query("count_orders", self._states(now) | _filters(query))
         return {state.value: 0 for state in OrderState} | {row[0]: row[1] for row in rows}
 
-    async def columns(self, now: datetime, dots: int, worst: int) -> Sequence[Row]:
-        """(state, status, tenth of the deadline, orders, late, [(used, order id)…], [(due ns, order id)…]) over all orders.
+    async def columns(self, now: datetime, dots: int) -> Sequence[Row]:
+        """(state, status, tenth of the deadline, orders, late, [(used, order id)…]) over all orders.
 
-        The most urgent `dots` of those that have not ended, and the `worst` of those in trouble, each to a row.
+        By name the most urgent `dots` of each row, of those that have not ended.
         """
-        return await self._store.query("board_columns", self._states(now) | {"dots": dots, "worst": worst})
+        return await self._store.query("board_columns", self._states(now) | {"dots": dots})
 
     def states(self, now: datetime) -> dict[str, object]:
         """The parameters of `order_states`, for statements of others that build on it."""

@@ -1,14 +1,12 @@
 -- with: order_states
 -- Orders by state and status and by tenths of their deadline: how many, and by name the most urgent of those that have not
--- ended, and of those in trouble the longest overdue.
--- beside the parameters of order_states: dots, worst: how many to name a row
+-- ended. Beside the parameters of order_states: dots: how many to name a row
 SELECT
     state,
     status,
     toUInt8(if(ended, 0, greatest(0, least(15, floor(used * 10))))) AS tenth,
     count() AS orders,
     countIf(NOT ended AND (state IN ('stuck', 'failed') OR used >= 1)) AS late,
-    arrayMap(dot -> (-dot.1, dot.2), groupArraySortedIf({dots:UInt16})((-used, order_id), NOT ended)) AS named,
-    groupArraySortedIf({worst:UInt16})((deadline_ns, order_id), state IN ('stuck', 'failed')) AS worst
+    arrayMap(dot -> (-dot.1, dot.2), groupArraySortedIf({dots:UInt16})((-used, order_id), NOT ended)) AS named
 FROM order_states
 GROUP BY state, status, tenth
