@@ -127,7 +127,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             forwarding=forwarder.state if forwarder else None,
         )
         pages = build_web(
-            reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow)
+            reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow), analysis
         )
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(

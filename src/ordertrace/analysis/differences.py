@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,10 +39,13 @@ def _difference(row: Sequence[Any], troubled: int, finished: int, tried: int) ->
 
 
 def _each_once(found: Sequence[Difference]) -> list[Difference]:
-    """One line for values that the same orders of one system have: they say the same thing. The shortest key speaks."""
-    kept: dict[tuple[object, ...], Difference] = {}
+    """One line for values that the same orders of one system have and that hold one another: they say the same thing."""
+    kept: dict[tuple[object, ...], list[Difference]] = defaultdict(list)
     for one in found:
-        same = (one.system, one.value, one.troubled, one.finished, one.examples)
-        if same not in kept or len(one.key) < len(kept[same].key):
-            kept[same] = one
-    return sorted(kept.values(), key=found.index)
+        same = kept[one.system, one.troubled, one.finished, one.examples]
+        alike = next((i for i, other in enumerate(same) if one.value in other.value or other.value in one.value), None)
+        if alike is None:
+            same.append(one)
+        else:
+            same[alike] = min(same[alike], one, key=lambda two: (len(two.value), len(two.key)))
+    return sorted((one for same in kept.values() for one in same), key=found.index)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..analysis.reader import AnalysisReader
 from ..errors import NotFound
 from ..metrics import Metrics
 from ..model.log import LogPage
@@ -24,6 +25,7 @@ from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.logs import LogStore
 from ..store.messages import MessageStore
+from .analysis_pages import AnalysisPages
 from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame
 from .incident_pages import IncidentPages
 from .reading import read_filter, read_search
@@ -141,11 +143,13 @@ def build_web(
     incidents: IncidentKeeper | None = None,
     resending: Resending | None = None,
     logs: LogStore | None = None,
+    analysis: AnalysisReader | None = None,
 ) -> list[BaseRoute]:
     """Routes of all pages. `messages` and `sights` (of the running watch) are there where a broker is watched."""
     frame = Frame(reader.flow, settings, metrics)
     orders = OrderPages(frame, reader, settings, incidents, logs)
     watch, trouble = WatchPages(frame, messages, sights, resending), IncidentPages(frame, incidents)
+    many = AnalysisPages(frame, analysis)
     return [
         Route("/", frame.guarded(orders.board)),
         Route("/search", frame.guarded(orders.search)),
@@ -158,6 +162,11 @@ def build_web(
         Route("/incidents", frame.guarded(trouble.incidents)),
         Route("/incidents/{incident}", frame.guarded(trouble.incident)),
         Route("/incidents/{incident}/{step}", frame.guarded(trouble.act), methods=["POST"]),
+        Route("/analysis", frame.guarded(many.variants)),
+        Route("/analysis/funnel", frame.guarded(many.funnel)),
+        Route("/analysis/bottlenecks", frame.guarded(many.bottlenecks)),
+        Route("/analysis/differences", frame.guarded(many.differences)),
+        Route("/analysis/variants/{variant}", frame.guarded(many.variant)),
         Route("/static/{name}", frame.guarded(orders.static)),
     ]
 

@@ -43,33 +43,33 @@ def language_links(request: Request) -> list[tuple[str, str, str]]:
 
 def read_filter(request: Request) -> OrderFilter:
     """The board's filter. Raises Invalid naming the parameter, its value and what would do."""
-    state, sort = _text(request, "state"), _text(request, "sort") or "harm"
+    state, sort = read_text(request, "state"), read_text(request, "sort") or "harm"
     if state and state not in list(OrderState):
         raise Invalid(f"state={state!r}: {', '.join(OrderState)}")
     if sort not in SORTS:
         raise Invalid(f"sort={sort!r}: {', '.join(SORTS)}")
-    deviation = _text(request, "deviation")
+    deviation = read_text(request, "deviation")
     if deviation and deviation not in (known := ["any", *DeviationKind]):
         raise Invalid(f"deviation={deviation!r}: {', '.join(known)}")
-    limit = _text(request, "limit") or str(ROWS)
+    limit = read_text(request, "limit") or str(ROWS)
     if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= ROWS_MAX:
         raise Invalid(f"limit={limit!r}: 1–{ROWS_MAX}")
     return OrderFilter(
         state=state,
-        status=_text(request, "status"),
-        system=_text(request, "system"),
-        owner=_text(request, "owner"),
-        q=_text(request, "q"),
+        status=read_text(request, "status"),
+        system=read_text(request, "system"),
+        owner=read_text(request, "owner"),
+        q=read_text(request, "q"),
         deviation=deviation,
         sort=sort,
         limit=int(limit),
-        cursor=_text(request, "cursor", 1000),
+        cursor=read_text(request, "cursor", 1000),
     )
 
 
 def read_message_filter(request: Request) -> MessageFilter:
     """The filter of the list of messages. Raises Invalid naming the parameter, its value and what would do."""
-    state, verdict = _text(request, "state"), _text(request, "verdict")
+    state, verdict = read_text(request, "state"), read_text(request, "verdict")
     if state and state not in list(MessageState):
         raise Invalid(f"state={state!r}: {', '.join(MessageState)}")
     if verdict and verdict not in list(Verdict):
@@ -77,10 +77,10 @@ def read_message_filter(request: Request) -> MessageFilter:
     return MessageFilter(
         state=state,
         verdict=verdict,
-        queue=_text(request, "queue", QUEUE_NAME_MAX),
-        order=_text(request, "order"),
+        queue=read_text(request, "queue", QUEUE_NAME_MAX),
+        order=read_text(request, "order"),
         limit=ROWS,
-        cursor=_text(request, "cursor", 1000),
+        cursor=read_text(request, "cursor", 1000),
     )
 
 
@@ -112,7 +112,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 def read_search(request: Request) -> str:
     """The number searched for, without the spaces and the № that come along when it is pasted."""
-    return _text(request, "q").lstrip("№#").strip()
+    return read_text(request, "q").lstrip("№#").strip()
 
 
 def wants_fragment(request: Request) -> bool:
@@ -120,7 +120,8 @@ def wants_fragment(request: Request) -> bool:
     return request.headers.get("x-fragment") == "1"
 
 
-def _text(request: Request, name: str, characters_max: int = TEXT_MAX) -> str:
+def read_text(request: Request, name: str, characters_max: int = TEXT_MAX) -> str:
+    """A parameter without the spaces around it, '' where it is absent. Raises Invalid for one that is too long or not text."""
     value = request.query_params.get(name, "").strip()
     if len(value) > characters_max:
         raise Invalid(f"{name}: {len(value)} > {characters_max}")
