@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterator
 from itertools import product
+from typing import Literal
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from tests.web.many_orders import AGAIN, CANCELLED, STRAIGHT, STUCK, many_orders
 from tests.web.test_browser import ARGUMENTS, CONTRAST, FLAWS
 
 PAGES = ("/analysis", "/analysis/funnel", "/analysis/bottlenecks", "/analysis/differences")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ORDERS = STRAIGHT + AGAIN + STUCK + CANCELLED + 1
 
 
@@ -87,12 +89,8 @@ def test_periods_and_wrong_questions(site: str) -> None:
 def test_pages_fit_read_well_and_have_names(site: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        for language, width, scheme in product(("ru", "en"), (360, 1366), ("light", "dark")):
-            page = browser.new_page(
-                viewport={"width": width, "height": 800},
-                color_scheme=scheme,
-                locale=language,  # type: ignore[arg-type]
-            )
+        for language, width, scheme in product(("ru", "en"), (360, 1366), SCHEMES):
+            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language)
             page.goto(f"{site}/analysis")
             ways = page.locator(".ways tbody th a").nth(1).get_attribute("href")
             for path in (*PAGES, ways):
