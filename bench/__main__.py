@@ -1,4 +1,5 @@
-"""`python -m bench [--spans N] [--broker]`: measures ingest, disk, memory, start and reads, and what watching a broker costs.
+"""`python -m bench [--spans N] [--broker] [--sustained N]`: measures ingest, disk, memory, start and reads, and what watching a
+broker costs.
 
 Writes a table and a JSON file under bench/results.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from bench import broker
+from bench import broker, sustained
 from bench.payloads import build_request
 from bench.sending import send
 from bench.server import Server
@@ -36,9 +37,15 @@ def main() -> None:
     arguments.add_argument("--directory", type=Path, help="where to put the data (default: a temporary directory)")
     arguments.add_argument("--short", action="store_true", help="a few large requests only, no other shapes of load")
     arguments.add_argument("--broker", action="store_true", help="also what the watch costs a broker")
+    arguments.add_argument("--sustained", type=int, default=0, help="only so many spans in one go, and how things grow")
     chosen = arguments.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="ordertrace-bench-", dir=chosen.directory))
+    folder = Path(__file__).parent / "results"
+    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     try:
+        if chosen.sustained:
+            sys.stdout.write(sustained.run(chosen.sustained, directory, folder, f"sustained-{stem}"))
+            return
         result = {
             "machine": platform.platform(),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,9 +54,8 @@ def main() -> None:
         }
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
-    (folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    (folder / f"{stem}.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     for name, value in result.items():
         sys.stdout.write(f"{name:52} {value if isinstance(value, str) else f'{value:,.2f}'}\n")
 

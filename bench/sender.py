@@ -11,6 +11,7 @@ import json
 import pickle
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ import grpc
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-async def send_all(address: str, requests: list[bytes], in_flight: int, a_second: float = 0) -> list[float]:
+async def send_all(address: str, requests: Iterable[bytes], in_flight: int, a_second: float = 0) -> list[float]:
     """Seconds from request to answer, one for each; a refusal for overload is sent again and counts from its first try.
 
     Each of `in_flight` senders has a connection of its own and waits for an answer before it sends again; at most
@@ -49,7 +50,7 @@ async def send_all(address: str, requests: list[bytes], in_flight: int, a_second
     return seconds
 
 
-def post_all(url: str, requests: list[bytes], in_flight: int) -> list[float]:
+def post_all(url: str, requests: Iterable[bytes], in_flight: int) -> list[float]:
     """As `send_all`, as fast as can be, over connections that stay open."""
     parts, waiting, seconds = urlsplit(url), iter(requests), list[float]()
 
@@ -74,9 +75,22 @@ def post_all(url: str, requests: list[bytes], in_flight: int) -> list[float]:
     return seconds
 
 
+def _with_other_ids(requests: list[bytes], passes: list[int]) -> Iterator[bytes]:
+    """All requests once a pass, each time with other trace ids, order numbers and message ids, as bench.sustained marks them."""
+    for number in passes:
+        for request in requests:
+            yield (
+                request.replace(b"\xffTR\xff", number.to_bytes(4, "big"))
+                .replace(b"BNC-", b"B%02d-" % number)
+                .replace(b"0123abcd", b"%08x" % number)
+            )
+
+
 def main() -> None:
     address, path, in_flight, a_second = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-    requests: list[bytes] = pickle.loads(Path(path).read_bytes())
+    requests: Iterable[bytes] = pickle.loads(Path(path).read_bytes())
+    if passes := sys.argv[5:]:
+        requests = _with_other_ids(list(requests), [int(one) for one in passes])
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()

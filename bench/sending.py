@@ -35,16 +35,45 @@ def sending(
     address: str, directory: Path, requests: list[bytes], in_flight: int, a_second: float = 0
 ) -> Iterator[subprocess.Popen[str]]:
     """A sender that has begun; ask `finished` for what it measured."""
-    path = directory / "requests.pickle"
-    path.write_bytes(pickle.dumps(requests))
-    command = [sys.executable, "-m", "bench.sender", address, str(path), str(in_flight), str(a_second)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
-        assert sender.stdout
-        assert sender.stdin
-        sender.stdout.readline()
-        sender.stdin.write("go\n")
-        sender.stdin.flush()
+    with prepared(address, directory, requests, in_flight, (), a_second) as sender:
+        go(sender)
         yield sender
+
+
+@contextmanager
+def prepared(
+    address: str,
+    directory: Path,
+    requests: list[bytes],
+    in_flight: int,
+    passes: Sequence[int],
+    a_second: float = 0,
+) -> Iterator[subprocess.Popen[str]]:
+    """A sender that waits for `go`; with `passes` it sends all once a pass, each time with other ids."""
+    path = directory / "requests.pickle"
+    if not passes or not path.exists():
+        path.write_bytes(pickle.dumps(requests))
+    command = [
+        sys.executable,
+        "-m",
+        "bench.sender",
+        address,
+        str(path),
+        str(in_flight),
+        str(a_second),
+        *map(str, passes),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
+        yield sender
+
+
+def go(sender: subprocess.Popen[str]) -> None:
+    """Lets a prepared sender begin."""
+    assert sender.stdout
+    assert sender.stdin
+    sender.stdout.readline()
+    sender.stdin.write("go\n")
+    sender.stdin.flush()
 
 
 def finished(sender: subprocess.Popen[str]) -> Sent:
