@@ -46,13 +46,17 @@ class Stretch:
 
 
 def run(spans: int, directory: Path, results: Path, stem: str) -> str:
-    """Writes table, figures and curves under `results`; returns the table."""
-    stretches = list(measure(spans // STRETCH, directory))
-    text = to_table(stretches)
+    """Writes table, figures and curves under `results`, anew after each million; returns the table."""
     results.mkdir(exist_ok=True)
-    (results / f"{stem}.json").write_text(json.dumps([asdict(one) for one in stretches], indent=2) + "\n", "utf-8")
-    (results / f"{stem}.md").write_text(text, "utf-8")
-    (results / f"{stem}.svg").write_text(to_svg(stretches), "utf-8")
+    stretches, text = list[Stretch](), ""
+    for one in measure(spans // STRETCH, directory):
+        stretches.append(one)
+        text = to_table(stretches)
+        (results / f"{stem}.json").write_text(
+            json.dumps([asdict(each) for each in stretches], indent=2) + "\n", "utf-8"
+        )
+        (results / f"{stem}.md").write_text(text, "utf-8")
+        (results / f"{stem}.svg").write_text(to_svg([each for each in stretches if each.spans_a_second]), "utf-8")
     return text
 
 
@@ -160,7 +164,7 @@ def _cell(name: str, value: float) -> str:
 def to_svg(stretches: Sequence[Stretch]) -> str:
     """One small picture a figure, each from zero to its highest value."""
     names = [field.name for field in fields(Stretch) if field.name != "million"]
-    pictures = [_curve(name, [getattr(one, name) for one in stretches[:-1]], place) for place, name in enumerate(names)]
+    pictures = [_curve(name, [getattr(one, name) for one in stretches], place) for place, name in enumerate(names)]
     height = (len(names) + 1) // 2 * (_HEIGHT + _MARGIN)
     size = f'width="{2 * (_WIDTH + _MARGIN)}" height="{height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'

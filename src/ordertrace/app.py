@@ -50,6 +50,7 @@ from .store.logs import LogStore
 from .store.messages import MessageStore
 from .store.republications import RepublicationStore
 from .store.store import Store, open_store
+from .store.traces import TraceStore
 from .web.app import build_fallback, build_web
 
 _FOR_MACHINES = ("/api/", "/metrics", "/healthz", "/readyz")
@@ -125,6 +126,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             recorded,
             analysis,
             forwarding=forwarder.state if forwarder else None,
+            traces=TraceStore(store),
         )
         pages = build_web(
             reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow), analysis

@@ -70,6 +70,14 @@ async def test_spans_of_a_trace_that_names_its_order_are_joined(store: Store) ->
     assert (shop.advice.kind, shop.advice.example) == (AdviceKind.ORDER_ID, "events process")
 
 
+async def test_a_span_that_came_in_two_requests_is_one(store: Store) -> None:
+    spans = trace("t1", {"SpanKind": "Consumer", "MessageId": "m1"}, {"StatusCode": "Error"})
+    await insert(store, 1, *spans)
+    await insert(store, 2, *spans)
+    c = (await seen(store))["shop"].coverage
+    assert (c.received, c.spans, c.messages, c.with_message_id, c.errors) == (4, 2, 1, 1, 1)
+
+
 async def test_services_of_no_system_are_shown_and_asked_to_be_listed(store: Store) -> None:
     await insert(store, 1, *trace("t1", {"ServiceName": "billing", "OrderId": "A-1", "OrderIdBy": "attribute"}))
     billing = (await seen(store))["billing"]

@@ -16,6 +16,7 @@ from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.logs import LogStore
 from ..store.messages import MessageStore
+from ..store.traces import TraceStore
 from .analysis import build_analysis
 from .firehose import TakeRecorded, build_firehose
 from .guard import Guard
@@ -25,6 +26,7 @@ from .messages import build_messages
 from .operations import build_operations
 from .orders import build_orders
 from .problems import Problem, add_problem_answers
+from .traces import build_traces
 
 Readiness = Callable[[], tuple[bool, str]]
 
@@ -42,6 +44,7 @@ def build_api(
     take_recorded: TakeRecorded | None = None,
     analysis: AnalysisReader | None = None,
     forwarding: Callable[[], ForwardingState] | None = None,
+    traces: TraceStore | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
@@ -66,6 +69,8 @@ def build_api(
         app.include_router(build_logs(logs))
     if analysis is not None:
         app.include_router(build_analysis(analysis, settings.company.language))
+    if traces is not None:
+        app.include_router(build_traces(traces))
     if incidents is not None:
         app.include_router(build_incidents(reader.flow, settings, incidents))
     if take_recorded is not None:

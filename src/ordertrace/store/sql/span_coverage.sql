@@ -1,4 +1,5 @@
--- What a sample of each service's recent spans holds, one row a service: whole traces, one of so many.
+-- What a sample of each service's recent spans holds, one row a service: whole traces, one of so many. A span that came in two
+-- requests (a client's retry that was cut otherwise) is one.
 -- since: time of insertion; services, every: of which traces of a service to take one
 WITH
     sampled AS
@@ -25,9 +26,16 @@ WITH
             argMin(CAST(SpanName, 'String'), (multiIf(SpanKind IN ('Consumer', 'Server'), 0, ParentSpanId = '', 1, 2), Timestamp)) AS name,
             any(ResourceAttributes['telemetry.sdk.language']) AS language,
             any(ResourceAttributes['telemetry.distro.name']) AS distribution
-        FROM otel_traces
-        WHERE inserted_at >= {since:DateTime64(3)}
-            AND cityHash64(TraceId) % transform(ServiceName, {services:Array(String)}, {every:Array(UInt64)}, toUInt64(1)) = 0
+        FROM
+        (
+            SELECT
+                ServiceName, TraceId, SpanId, SpanKind, ParentSpanId, SpanName, Timestamp, OrderId, OrderStatus, MessageId, StatusCode,
+                Events.Attributes, ResourceAttributes
+            FROM otel_traces
+            WHERE inserted_at >= {since:DateTime64(3)}
+                AND cityHash64(TraceId) % transform(ServiceName, {services:Array(String)}, {every:Array(UInt64)}, toUInt64(1)) = 0
+            LIMIT 1 BY ServiceName, TraceId, SpanId, SpanKind
+        )
         GROUP BY ServiceName, TraceId
     )
 SELECT
