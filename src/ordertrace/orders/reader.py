@@ -97,8 +97,12 @@ class OrderReader:
         return await self._coverage.find(now)
 
     async def _find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
-        (ids, cursor), counts = await asyncio.gather(self._orders.find_ids(query, now), self._counts(query, now))
-        return OrderPage(await self.build_orders(ids, now), cursor, counts)
+        (orders, cursor), counts = await asyncio.gather(self._find_page(query, now), self._counts(query, now))
+        return OrderPage(orders, cursor, counts)
+
+    async def _find_page(self, query: OrderFilter, now: datetime) -> tuple[tuple[Order, ...], str | None]:
+        ids, cursor = await self._orders.find_ids(query, now)
+        return await self.build_orders(ids, now), cursor
 
     async def _build_board(self, now: datetime) -> Board:
         worst = OrderFilter(limit=_ATTENTION)  # what the board's page lists, too

@@ -107,6 +107,7 @@ class Store:
         return {
             "session_timezone": "UTC",
             "max_threads": 2,
+            "optimize_and_compare_chain": 0,  # looking for such chains, which no statement has, is costly
             "optimize_on_insert": 0,  # merges do it, and readers of tables that replace or add up rows do so themselves
             "max_execution_time": limits.query_seconds_max,
             "max_result_rows": limits.result_rows_max,
