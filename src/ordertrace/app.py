@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .analysis.exporting import Exporter
 from .analysis.reader import AnalysisReader
 from .api.app import build_api
 from .certificates import Certificates
@@ -125,6 +126,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             LogStore(store, flow),
             recorded,
             analysis,
+            exporter=Exporter(store, flow, reader),
             forwarding=forwarder.state if forwarder else None,
             traces=TraceStore(store),
         )

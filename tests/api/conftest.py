@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from ordertrace.analysis.exporting import Exporter
 from ordertrace.analysis.reader import AnalysisReader
 from ordertrace.api.app import build_api
 from ordertrace.metrics import Metrics
@@ -100,6 +101,7 @@ def app(running: Running, settings: Settings, metrics: Metrics, readiness: dict[
         messages=MessageStore(store),
         incidents=keeper,
         analysis=AnalysisReader(store, flow, reader, settings.order),
+        exporter=Exporter(store, flow, reader),
     )
 
 

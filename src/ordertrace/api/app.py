@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fastapi import FastAPI
 
 from .. import __version__
+from ..analysis.exporting import Exporter
 from ..analysis.reader import AnalysisReader
 from ..metrics import Metrics
 from ..model.forwarding import ForwardingState
@@ -23,6 +24,7 @@ from .guard import Guard
 from .incidents import build_incidents
 from .logs import build_logs
 from .messages import build_messages
+from .ocel import build_exports
 from .operations import build_operations
 from .orders import build_orders
 from .problems import Problem, add_problem_answers
@@ -43,6 +45,7 @@ def build_api(
     logs: LogStore | None = None,
     take_recorded: TakeRecorded | None = None,
     analysis: AnalysisReader | None = None,
+    exporter: Exporter | None = None,
     forwarding: Callable[[], ForwardingState] | None = None,
     traces: TraceStore | None = None,
 ) -> FastAPI:
@@ -71,6 +74,8 @@ def build_api(
         app.include_router(build_analysis(analysis, settings.company.language))
     if traces is not None:
         app.include_router(build_traces(traces))
+    if exporter is not None:
+        app.include_router(build_exports(exporter))
     if incidents is not None:
         app.include_router(build_incidents(reader.flow, settings, incidents))
     if take_recorded is not None:

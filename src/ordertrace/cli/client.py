@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote
 
 import httpx2
 
@@ -43,6 +44,10 @@ class ApiClient:
 
     def get(self, path: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         """The JSON at a path. Raises the error that the answer's problem stands for, Unavailable if nobody answers."""
+        return self.get_page(path, parameters)[0]
+
+    def get_page(self, path: str, parameters: dict[str, Any] | None = None) -> tuple[dict[str, Any], str | None]:
+        """The same, with the cursor of the next page where the answer's header names one."""
         try:
             answer = self._http.get(path, params=parameters or {})
         except httpx2.HTTPError as error:
@@ -53,7 +58,8 @@ class ApiClient:
         except ValueError:
             raise Unavailable(f"{self.url} does not answer as ordertrace does; is --api right?") from None
         if answer.is_success and isinstance(content, dict):
-            return content
+            following = answer.headers.get("x-next")
+            return content, None if following is None else unquote(following)
         raise _error(answer.status_code, content)
 
     def __enter__(self) -> Self:

@@ -15,6 +15,7 @@ from ..telemetry import set_up_logging
 from .config import config
 from .demo import demo
 from .doctor import doctor
+from .exports import export
 from .imports import import_recordings
 from .orders import order, orders
 from .serve import serve
@@ -30,7 +31,7 @@ def cli() -> None:
     """Where is an order, why is it stuck, what was lost, who is next."""
 
 
-for command in (serve, demo, orders, order, import_recordings, config, doctor, store):
+for command in (serve, demo, orders, order, import_recordings, config, doctor, store, export):
     cli.add_command(command)
 
 

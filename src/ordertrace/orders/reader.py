@@ -12,7 +12,7 @@ from ..errors import NotFound
 from ..model.board import Board, SystemSight
 from ..model.coverage import SystemCoverage
 from ..model.flow import Flow
-from ..model.order import Order, OrderFilter, OrderPage, OrderState, OrderTimeline
+from ..model.order import Order, OrderEvent, OrderFilter, OrderPage, OrderState, OrderTimeline
 from ..store.clocks import ClockStore
 from ..store.coverage import CoverageStore
 from ..store.messages import MessageStore
@@ -136,11 +136,18 @@ class OrderReader:
 
     async def build_orders(self, ids: Sequence[str], now: datetime) -> tuple[Order, ...]:
         """These orders as they stand, in the order of the ids; ids that nobody has heard of are left out."""
+        return (await self.find_facts(ids, now))[0]
+
+    async def find_facts(
+        self, ids: Sequence[str], now: datetime
+    ) -> tuple[tuple[Order, ...], Mapping[str, Sequence[OrderEvent]]]:
+        """The same, and the facts of each order, each once and earliest first."""
         found = await self._evidence.find(ids, now)
         until, heard = self._clock.complete_until(now), self._clock.heard()
-        return tuple(
+        orders = tuple(
             build_order(i, found[i].events, self.flow, until, found[i].watched, heard) for i in ids if i in found
         )
+        return orders, {order_id: evidence.events for order_id, evidence in found.items()}
 
     async def _first_arrival(self) -> datetime | None:
         if self._watching_since is None:
