@@ -6,7 +6,7 @@ import gzip
 import json
 import random
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,21 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 OFF_SECONDS = 90
 _OFF_NS = OFF_SECONDS * 10**9
+_FAILED = 2
 _LATE_MAX_NS = 600 * 10**9
 
 
-def harm(recording: Path, folder: Path, service: str, seed: int) -> None:
+def harm(recording: Path, folder: Path, service: str, seed: int) -> frozenset[str]:
     """Writes the recording into a folder with 5 % of its requests dropped, 10 % doubled, all shuffled within ten minutes, and
-    the clock of `service` ahead.
+    the clock of `service` ahead. Returns the files of the dropped requests.
     """
-    chance = random.Random(seed)
-    with tarfile.open(recording) as archive:
-        files = {name.partition("/")[2]: archive.extractfile(name) for name in archive.getnames() if "." in name}
-        content = {name: file.read() for name, file in files.items() if file and name != "ground_truth.json"}
+    chance, dropped = random.Random(seed), []
+    content = _read(recording)
     sent: list[tuple[int, dict[str, Any], bytes]] = []
     for line in content["index.jsonl"].splitlines():
         entry = json.loads(line)
         if chance.random() < 0.05:
+            dropped.append(entry["file"])
             continue
         body = _turned(entry, content[entry["file"]], service)
         times = 2 if chance.random() < 0.1 else 1
@@ -42,11 +42,47 @@ def harm(recording: Path, folder: Path, service: str, seed: int) -> None:
         lines.append(json.dumps(entry | {"file": file, "arrived_unix_nano": at}))
     (folder / "index.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "firehose.jsonl").write_bytes(content["firehose.jsonl"])
+    return frozenset(dropped)
+
+
+def silenced(recording: Path, dropped: frozenset[str], orders: Mapping[str, Any]) -> set[str]:
+    """Orders that failed in spans all of which were dropped: nothing that is left tells why they stand still."""
+    content = _read(recording)
+    failed: dict[bool, set[str]] = {True: set(), False: set()}
+    for line in content["index.jsonl"].splitlines():
+        entry = json.loads(line)
+        failed[entry["file"] in dropped] |= set(_failed_traces(entry, content[entry["file"]]))
+    return {
+        name
+        for name, order in orders.items()
+        if (traces := {span["trace_id"] for span in order["spans"]}) & failed[True] and not traces & failed[False]
+    }
+
+
+def _read(recording: Path) -> dict[str, bytes]:
+    with tarfile.open(recording) as archive:
+        files = {name.partition("/")[2]: archive.extractfile(name) for name in archive.getnames() if "." in name}
+        return {name: file.read() for name, file in files.items() if file and name != "ground_truth.json"}
+
+
+def _failed_traces(entry: dict[str, Any], body: bytes) -> Iterator[str]:
+    """Ids of the traces in which a span of the request failed."""
+    plain = gzip.decompress(body) if _is_packed(entry) else body
+    if entry["path"].startswith("/api/v2/spans"):
+        yield from (span["traceId"].rjust(32, "0") for span in json.loads(plain) if "error" in span.get("tags", {}))
+    elif "race" in entry["path"] and "json" not in str(entry["content_type"]):
+        for resource in ExportTraceServiceRequest.FromString(plain).resource_spans:
+            for scope in resource.scope_spans:
+                yield from (span.trace_id.hex() for span in scope.spans if span.status.code == _FAILED)
+
+
+def _is_packed(entry: dict[str, Any]) -> bool:
+    return entry["transport"] == "http" and entry.get("content_encoding") == "gzip"
 
 
 def _turned(entry: dict[str, Any], body: bytes, service: str) -> bytes:
     """The request with the service's times moved ahead, packed as it was."""
-    packed = entry["transport"] == "http" and entry.get("content_encoding") == "gzip"
+    packed = _is_packed(entry)
     plain = gzip.decompress(body) if packed else body
     if entry["path"].startswith("/api/v2/spans"):
         spans = json.loads(plain)
