@@ -1,5 +1,5 @@
-"""`python -m bench [--spans N] [--broker] [--sustained N]`: measures ingest, disk, memory, start and reads, and what watching a
-broker costs.
+"""`python -m bench [--spans N] [--broker] [--sustained N] [--scale]`: measures ingest, disk, memory, start and reads, what
+watching a broker costs, and how it is with very much.
 
 Writes a table and a JSON file under bench/results.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from bench import broker, sustained
+from bench import broker, scale, sustained
 from bench.payloads import build_request
 from bench.sending import send
 from bench.server import Server
@@ -38,6 +38,14 @@ def main() -> None:
     arguments.add_argument("--short", action="store_true", help="a few large requests only, no other shapes of load")
     arguments.add_argument("--broker", action="store_true", help="also what the watch costs a broker")
     arguments.add_argument("--sustained", type=int, default=0, help="only so many spans in one go, and how things grow")
+    arguments.add_argument(
+        "--scale",
+        type=int,
+        nargs="?",
+        const=scale.SPANS,
+        default=0,
+        help="only with so many spans (10 million) in the store",
+    )
     chosen = arguments.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="ordertrace-bench-", dir=chosen.directory))
     folder = Path(__file__).parent / "results"
@@ -49,7 +57,11 @@ def main() -> None:
         result = {
             "machine": platform.platform(),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **measure(chosen.spans, directory, shapes=not chosen.short),
+            **(
+                scale.run(directory, chosen.scale)
+                if chosen.scale
+                else measure(chosen.spans, directory, shapes=not chosen.short)
+            ),
             **(broker.run() if chosen.broker else {}),
         }
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -33,8 +34,11 @@ _RESOURCE: dict[str, str | int] = {
 _Values = dict[str, str | int]
 
 
-def build_request(number: int, spans: int, start_ns: int) -> bytes:
-    """The serialised request `number` with so many spans; orders and ids differ between numbers, the same number is the same."""
+def build_request(number: int, spans: int, start_ns: int, statuses: Sequence[str] = ()) -> bytes:
+    """The serialised request `number` with so many spans; orders and ids differ between numbers, the same number is the same.
+
+    Orders are in the given statuses in turn, else in any.
+    """
     random_ = random.Random(number)
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
@@ -49,11 +53,13 @@ def build_request(number: int, spans: int, start_ns: int) -> bytes:
         parent = parent or span.span_id
         span.start_time_unix_nano = start_ns + i * 1_000_000
         span.end_time_unix_nano = span.start_time_unix_nano + random_.randrange(50_000, 10_000_000)
-        _fill(span, i % SPANS_A_TRACE, order, random_)
+        turn = i // SPANS_A_TRACE
+        status = statuses[turn % len(statuses)] if statuses else random_.choice(_STATUSES)
+        _fill(span, i % SPANS_A_TRACE, order, status, random_)
     return request.SerializeToString()
 
 
-def _fill(span: Span, place: int, order: str, random_: random.Random) -> None:
+def _fill(span: Span, place: int, order: str, status: str, random_: random.Random) -> None:
     thread: _Values = {
         "thread.id": random_.randrange(20, 200),
         "thread.name": f"http-nio-exec-{random_.randrange(30)}",
@@ -66,7 +72,7 @@ def _fill(span: Span, place: int, order: str, random_: random.Random) -> None:
                 **_http(f"/api/orders/{order}/submit"),
                 **thread,
                 "order.id": order,
-                "order.status": random_.choice(_STATUSES),
+                "order.status": status,
             },
         )
     elif place in (3, 7):

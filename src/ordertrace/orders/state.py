@@ -57,9 +57,11 @@ def build_order(
     now: datetime,
     watched: Watched = NOT_WATCHED,
     heard: Mapping[str, datetime] = NOBODY_HEARD,
+    with_deviations: bool = True,
 ) -> Order:
     """The order as it stands at `now`; `events` are at least one, sorted (see `build_events`). `heard` says when each
-    system's telemetry last came."""
+    system's telemetry last came. Who asks about trouble only may leave the deviations out.
+    """
     standing = build_standing(events, flow)
     state, diagnosis = judge(standing, events, flow, now, watched, heard)
     started_at, ended = events[0].at, flow.is_end(standing.status)
@@ -79,7 +81,7 @@ def build_order(
         next=standing.following,
         diagnosis=diagnosis,
         statuses=standing.views,
-        deviations=find_deviations(events, flow, watched),
+        deviations=find_deviations(events, flow, watched) if with_deviations else (),
     )
 
 

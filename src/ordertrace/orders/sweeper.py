@@ -37,6 +37,7 @@ _GROUPS_A_QUERY = 8
 _ORDERS_A_QUERY = 1_000  # the more at once, the less each costs
 _ORDERS_AT_ONCE = 500
 _JUDGED_AT_ONCE = 50
+_SWEEP_SECONDS = 0.8  # then news has its turn; what else is due follows at once
 _TROUBLE = (OrderState.STUCK, OrderState.FAILED)
 
 
@@ -66,6 +67,7 @@ class Sweeper:
         self._findings: dict[str, Finding] = {}
         self._told: list[datetime] = []
         self._gauges_at = 0.0
+        self._has_more = False
 
     def findings(self) -> Mapping[str, Finding]:
         """What is held against orders now, by order id."""
@@ -92,23 +94,34 @@ class Sweeper:
             try:
                 await self.sweep(datetime.now(UTC))
             except OrdertraceError as error:
+                self._has_more = False
                 _log.error("sweep failed", reason=str(error))
-            await asyncio.sleep(self._settings.interval.total_seconds())
+            await asyncio.sleep(0 if self._has_more else self._settings.interval.total_seconds())
 
     async def sweep(self, now: datetime) -> None:
         """One look at everything that changed or is due."""
         started = time.perf_counter()
         await self._take_over_changes(now)
         self.review(self._heard_again())
-        until = self._clock.complete_until(now)
-        due = self._watchlist.take_due(int(until.timestamp() * 1e9), self._settings.orders_max)
-        for first in range(0, len(due), _ORDERS_A_QUERY):
-            await self._look_at(due[first : first + _ORDERS_A_QUERY], until, now)
-        await self._courses.work(now)
+        self._has_more = not await self._look_at_due(self._clock.complete_until(now), now, started)
+        if not self._has_more:
+            await self._courses.work(now)
         if time.monotonic() - self._gauges_at >= _GAUGES_EVERY_SECONDS:
             self._gauges_at = time.monotonic()
             self._set_gauges(now)
         self._metrics.sweep_seconds.observe(time.perf_counter() - started)
+
+    async def _look_at_due(self, until: datetime, now: datetime, started: float) -> bool:
+        """Looks at the orders that are due, the longest due first, as long as a sweep may take; whether that was all."""
+        for _ in range(-(-self._settings.orders_max // _ORDERS_A_QUERY)):
+            due = self._watchlist.take_due(int(until.timestamp() * 1e9), _ORDERS_A_QUERY)
+            if due:
+                await self._look_at(due, until, now)
+            if len(due) < _ORDERS_A_QUERY:
+                return True
+            if time.perf_counter() - started >= _SWEEP_SECONDS:
+                break
+        return False
 
     def _heard_again(self) -> list[str]:
         """Orders that are held against the silence of a system that has been heard since."""
@@ -169,7 +182,15 @@ class Sweeper:
                 await asyncio.sleep(0)  # others have their turn
             if order_id in found:
                 evidence = found[order_id]
-                order = build_order(order_id, evidence.events, self._flow, until, evidence.watched, self._clock.heard())
+                order = build_order(
+                    order_id,
+                    evidence.events,
+                    self._flow,
+                    until,
+                    evidence.watched,
+                    self._clock.heard(),
+                    with_deviations=False,
+                )
                 changed += self._compare(order, now)
             self._watchlist.review_after(order_id, int(until.timestamp() * 1e9))
         await self._save(changed, now)
