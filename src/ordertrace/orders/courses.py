@@ -14,7 +14,7 @@ from ..errors import OrdertraceError
 from ..model.order import Deviation
 from ..store.orders import OrderStore
 
-ORDERS_AT_ONCE = 200
+ORDERS_AT_ONCE = 50
 _WAITING_MAX = 20_000
 _SETTLE_SECONDS = 2.0  # what one order's telemetry says comes in several groups
 _SPARE_SHARE = 0.02  # of the time, at most

@@ -104,12 +104,12 @@ class Sweeper:
         await self._take_over_changes(now)
         self.review(self._heard_again())
         self._has_more = not await self._look_at_due(self._clock.complete_until(now), now, started)
-        if not self._has_more:
-            await self._courses.work(now)
         if time.monotonic() - self._gauges_at >= _GAUGES_EVERY_SECONDS:
             self._gauges_at = time.monotonic()
             self._set_gauges(now)
         self._metrics.sweep_seconds.observe(time.perf_counter() - started)
+        if not self._has_more:
+            await self._courses.work(now)
 
     async def _look_at_due(self, until: datetime, now: datetime, started: float) -> bool:
         """Looks at the orders that are due, the longest due first, as long as a sweep may take; whether that was all."""
