@@ -61,7 +61,7 @@ def test_filters(get: Get, query: str, ids: set[str]) -> None:
 
 def test_shows_one_order_whole(get: Get) -> None:
     order = get("/api/v1/orders/A-4").json()
-    assert set(order) == ORDER_FIELDS | {"events", "messages", "traces"}
+    assert set(order) == ORDER_FIELDS | {"events", "messages", "traces", "surer"}
     assert order["diagnosis"]["kind"] == "processing_error"
     assert set(order["diagnosis"]) == {"kind", "text", "since", "system", "confidence", "evidence"}
     assert order["next"]["status"] == "PRICE_CALCULATED"

@@ -56,6 +56,7 @@ def test_a_status_without_its_message_was_skipped_where_the_watch_saw_all() -> N
         NOT_WATCHED,
         Watched(messaged=WATCHED.messaged, since=at(200)),  # the watch began later
         Watched(messaged=WATCHED.messaged, since=WATCHED.since, gaps=(WatchGap("main", at(70), at(80), "tap"),)),
+        Watched(messaged=WATCHED.messaged, since=WATCHED.since, complete=False),  # not all of it is read
         Watched(messaged=frozenset({"SUBMITTED"}), since=WATCHED.since),  # there are never messages about it
     ],
 )

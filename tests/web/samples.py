@@ -444,6 +444,12 @@ class SampleReader:
         seen = {"shop": now - timedelta(seconds=1), "crm": now - timedelta(minutes=6)} if self.orders else {}
         return tuple(SystemSight(s.name, s.title, s.closed, s.owner, seen.get(s.name), 0.5) for s in self.flow.systems)
 
+    async def get_surer(self, order: Order, now: datetime) -> SystemCoverage | None:
+        why = order.diagnosis
+        if why is None or why.confidence >= 0.95:
+            return None
+        return next((one for one in await self.get_systems(now) if one.sight.name == why.system and one.advice), None)
+
     async def get_systems(self, now: datetime) -> tuple[SystemCoverage, ...]:
         """One of each sort: seen well, with a clock that is off, silent, never heard, closed."""
         counts = {

@@ -259,3 +259,11 @@ def test_systems_say_how_well_they_are_seen_and_what_would_help_most(client: Tes
     assert "clock 89.7\xa0s ahead, corrected here" in text
     assert "not heard yet" not in text
     assert "order_id = &#34;body:$.orderId&#34;" in text
+
+
+def test_an_order_whose_diagnosis_is_not_certain_says_what_would_make_it_surer(client: TestClient) -> None:
+    unsure = [t.order for t in every_timeline() if t.order.diagnosis and t.order.diagnosis.confidence < 0.95]
+    systems = {order.id: order.diagnosis.system for order in unsure if order.diagnosis}
+    told = {name: 'id="surer"' in client.get(f"/orders/{name}").text for name in systems}
+    assert told == {name: system in ("crm", "mes") for name, system in systems.items()}
+    assert True in told.values()

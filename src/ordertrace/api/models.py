@@ -138,12 +138,23 @@ class Trace(BaseModel):
     errors: int
 
 
+class Advice(BaseModel):
+    """The one change that would help most: `change` are its exact lines, which go where `place` says."""
+
+    kind: str
+    text: str
+    share: float = Field(description="Of the telemetry that gains by it")
+    place: str
+    change: list[str]
+
+
 class OrderTimeline(Order):
     """An order with everything that is known about it."""
 
     events: list[Event]
     messages: list[Message]
     traces: list[Trace]
+    surer: Advice | None = Field(description="What to change so that such a diagnosis would be surer")
 
 
 class OrderList(BaseModel):
@@ -201,16 +212,6 @@ class Coverage(BaseModel):
     watched_with_order: int
     watched_with_message_id: int
     watched_with_status: int
-
-
-class Advice(BaseModel):
-    """The one change that would help most: `change` are its exact lines, which go where `place` says."""
-
-    kind: str
-    text: str
-    share: float = Field(description="Of the telemetry that gains by it")
-    place: str
-    change: list[str]
 
 
 class SystemSight(BaseModel):
@@ -325,7 +326,10 @@ def to_diagnosis(diagnosis: order_model.Diagnosis, text: str) -> Diagnosis:
 
 
 def to_timeline(
-    timeline: order_model.OrderTimeline, sentence: Sentence, inferred: Sequence[order_model.OrderEvent] = ()
+    timeline: order_model.OrderTimeline,
+    sentence: Sentence,
+    inferred: Sequence[order_model.OrderEvent] = (),
+    surer: Advice | None = None,
 ) -> OrderTimeline:
     """Everything about one order; `inferred` are operations of systems that send nothing, shown among the events."""
     events = sorted([*timeline.events, *inferred], key=lambda event: (event.at, event.id))
@@ -334,6 +338,7 @@ def to_timeline(
         events=[to_event(event) for event in events],
         messages=[to_message(message) for message in timeline.messages],
         traces=[to_trace(trace) for trace in timeline.traces],
+        surer=surer,
     )
 
 

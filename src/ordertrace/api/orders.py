@@ -75,10 +75,27 @@ def sentences(flow: Flow, default: str) -> Callable[..., models.Sentence]:
     return reads
 
 
+def advices(flow: Flow, default: str) -> Callable[..., models.WordAdvice]:
+    """A dependency of routes: how to word an advice for the caller."""
+
+    def reads(response: Response, accept_language: Annotated[str, Header()] = "") -> models.WordAdvice:
+        language = choose_language(accept_language, default)
+        response.headers["Content-Language"] = language
+        response.headers["Vary"] = "Accept-Language"
+
+        def word(advice: Advice, system: str) -> tuple[str, str]:
+            return advice_sentence(advice, flow.system(system), language), change_place(advice, language)
+
+        return word
+
+    return reads
+
+
 def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
     """The routes about orders, over one reader."""
     router = APIRouter(prefix="/api/v1", tags=["orders"])
     reads = sentences(reader.flow, settings.company.language)
+    advises = advices(reader.flow, settings.company.language)
 
     @router.get("/orders", responses=problem_responses(400, 503), summary="Orders, the most harmed first")
     async def list_orders(
@@ -92,27 +109,18 @@ def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
         request: Request,
         order_id: Annotated[str, Path(alias="id", min_length=1, max_length=_NAME_LENGTH_MAX, pattern=_NAME_PATTERN)],
         sentence: Annotated[models.Sentence, Depends(reads)],
+        word: Annotated[models.WordAdvice, Depends(advises)],
     ) -> models.OrderTimeline:
         refuse_parameters(request)
         timeline = await reader.get_timeline(order_id, datetime.now(UTC))
         inferred = infer_operations(timeline.events, timeline.lives, reader.flow)
-        return models.to_timeline(timeline, sentence, inferred)
+        surer = await reader.get_surer(timeline.order, datetime.now(UTC))
+        return models.to_timeline(timeline, sentence, inferred, models.to_advice(surer, word) if surer else None)
 
     @router.get("/flow", responses=problem_responses(400), summary="The expected life of an order")
     async def get_flow(request: Request) -> models.Flow:
         refuse_parameters(request)
         return models.to_flow(reader.flow)
-
-    def advises(response: Response, accept_language: Annotated[str, Header()] = "") -> models.WordAdvice:
-        """How to word an advice for this caller."""
-        language = choose_language(accept_language, settings.company.language)
-        response.headers["Content-Language"] = language
-        response.headers["Vary"] = "Accept-Language"
-
-        def word(advice: Advice, system: str) -> tuple[str, str]:
-            return advice_sentence(advice, reader.flow.system(system), language), change_place(advice, language)
-
-        return word
 
     @router.get("/systems", responses=problem_responses(400, 503), summary="The systems and how well they are seen")
     async def list_systems(request: Request, word: Annotated[models.WordAdvice, Depends(advises)]) -> models.SystemList:

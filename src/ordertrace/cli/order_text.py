@@ -72,6 +72,10 @@ def _head(order: Json, titles: dict[str, str], language: str, zone: tzinfo) -> I
     yield f"{click.style(printable(order['id']), bold=True)}  {state}  {status_title(order['status'], language)}"
     if order["diagnosis"]:
         yield _coloured(printable(order["diagnosis"]["text"]), order["state"])
+    for deviation in order["deviations"]:
+        yield printable(deviation["text"])
+    if order["surer"]:
+        yield say(language, "Surer with: %(what)s", what=printable(order["surer"]["text"]))
     if order["next"]:
         due = order["next"]["due_at"]
         until = say(language, "until %(time)s", time=_clock(due, zone, with_date=True)) if due else ""

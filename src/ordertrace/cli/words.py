@@ -46,6 +46,7 @@ _RUSSIAN = {
     "%(count)s say a status": "со статусом: %(count)s",
     "clock %(seconds)s s off": "часы расходятся на %(seconds)s с",
     "%(count)s messages, %(share)s on an order": "сообщений: %(count)s, с заказом: %(share)s",
+    "Surer with: %(what)s": "Точнее было бы так: %(what)s",
     "What would help most: %(what)s": "Что поможет больше всего: %(what)s",
     "%(count)s spans and log records passed on": "передано дальше спанов и записей журнала: %(count)s",
     "%(count)s groups wait since %(time)s": "ждут групп: %(count)s, с %(time)s",

@@ -119,7 +119,7 @@ def _missed(
         return 0.0
     if status in watched.messaged:
         start, end = since - _APART, until + _APART
-        saw_all = watched.since is not None and watched.since <= start
+        saw_all = watched.complete and watched.since is not None and watched.since <= start
         blind = any(gap.start <= end and (gap.until is None or gap.until >= start) for gap in watched.gaps)
         return _MESSAGES_SAY if saw_all and not blind else 0.0
     same_system = after is not None and after.system == step.system and not flow.system(step.system).closed

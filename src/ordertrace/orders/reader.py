@@ -31,6 +31,8 @@ _DOTS_A_TENTH = 40
 _ATTENTION = 50
 _SOON_LATE = 10
 _AGE_MAX = timedelta(seconds=1)  # however many people look, the store is asked once a second
+_ADVICE_AGE_MAX = timedelta(minutes=5)  # what to change at a system hardly changes
+_SURE = 0.95
 _COURSE_AGE_MAX = timedelta(seconds=10)  # figures over an hour or a day need not be known to the second
 _PAGES_KEPT, _ORDERS_KEPT_A_PAGE = 32, 100
 
@@ -58,6 +60,7 @@ class OrderReader:
         self._boards = Recent[Board](_AGE_MAX)
         self._columns = Recent[Sequence[Row]](_AGE_MAX)
         self._courses = Recent[Sequence[Row]](_COURSE_AGE_MAX)
+        self._advice = Recent[tuple[SystemCoverage, ...]](_ADVICE_AGE_MAX)
         self._pages = Recent[OrderPage](_AGE_MAX, _PAGES_KEPT)
 
     async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
@@ -95,6 +98,16 @@ class OrderReader:
     async def get_systems(self, now: datetime) -> tuple[SystemCoverage, ...]:
         """How well each system is seen, and what would help most; a quarter of a minute old at most."""
         return await self._coverage.find(now)
+
+    async def get_surer(self, order: Order, now: datetime) -> SystemCoverage | None:
+        """The system that the order's diagnosis speaks of, with the change there that would make it surer; None where it is
+        sure already or nothing is to be changed. As of the last minutes.
+        """
+        why = order.diagnosis
+        if why is None or why.confidence >= _SURE:
+            return None
+        systems = await self._advice.get("systems", now, lambda: self.get_systems(now))
+        return next((one for one in systems if one.sight.name == why.system and one.advice), None)
 
     async def _find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:
         (orders, cursor), counts = await asyncio.gather(self._find_page(query, now), self._counts(query, now))

@@ -35,7 +35,7 @@ from .views_incidents import build_incident_line
 from .views_logs import build_logs_view
 from .views_order import build_order_view
 from .views_orders import build_row, order_url
-from .views_systems import build_systems_view
+from .views_systems import build_advice, build_systems_view
 from .watch_pages import Sights, WatchPages
 
 REFRESH_ENDED_SECONDS = 30  # an order that has ended hardly changes any more
@@ -78,8 +78,10 @@ class OrderPages:
         ended = timeline.order.state in (OrderState.CLOSED, OrderState.CANCELLED)
         troubles = await self._incidents.of_order(order_id) if self._incidents else []
         logs = await self._logs.find_latest(order_id, LOG_RECORDS_MAX) if self._logs else LogPage((), None)
+        surer = await self._reader.get_surer(timeline.order, viewer.now)
         values = {
             "order": build_order_view(timeline, viewer),
+            "surer": build_advice(surer, viewer) if surer else None,
             "incidents": [build_incident_line(incident, viewer) for incident in troubles],
             "logs": build_logs_view(logs, viewer),
         }

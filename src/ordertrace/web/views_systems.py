@@ -83,7 +83,7 @@ def _card(system: SystemCoverage, viewer: Viewer) -> SystemCard:
     sight, seen = system.sight, system.coverage
     heard, heard_title, heard_tone = _heard(system, viewer)
     clock, clock_tone = _clock(system, viewer)
-    advice = _advice(system, viewer)
+    advice = build_advice(system, viewer)
     meters = tuple(_watched_meters(seen, viewer) if sight.closed else _meters(seen, viewer))
     return SystemCard(
         mark=viewer.mark(sight.name),
@@ -177,7 +177,8 @@ def _meter(title: str, part: int, whole: int, viewer: Viewer) -> Meter:
     return Meter(title, share_words(share, viewer.language), note, round(share * METER_WIDTH, 1), tone)
 
 
-def _advice(system: SystemCoverage, viewer: Viewer) -> AdviceView | None:
+def build_advice(system: SystemCoverage, viewer: Viewer) -> AdviceView | None:
+    """The one change that would help most at a system; None where nothing is to be changed."""
     advice = system.advice
     if advice is None:
         return None
