@@ -131,7 +131,16 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             traces=TraceStore(store),
         )
         pages = build_web(
-            reader, settings, metrics, messages, brokers.sights, incidents, resending, LogStore(store, flow), analysis
+            reader,
+            settings,
+            metrics,
+            messages,
+            brokers.sights,
+            incidents,
+            resending,
+            LogStore(store, flow),
+            analysis,
+            TraceStore(store),
         )
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(

@@ -25,11 +25,13 @@ from ..orders.resending import Resending
 from ..settings import Settings
 from ..store.logs import LogStore
 from ..store.messages import MessageStore
+from ..store.traces import TraceStore
 from .analysis_pages import AnalysisPages
 from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame
 from .incident_pages import IncidentPages
 from .reading import read_filter, read_search
 from .rendering import SECURITY_HEADERS, static_content
+from .trace_pages import TracePages
 from .views_board import build_board_view
 from .views_incidents import build_incident_line
 from .views_logs import build_logs_view
@@ -146,6 +148,7 @@ def build_web(
     resending: Resending | None = None,
     logs: LogStore | None = None,
     analysis: AnalysisReader | None = None,
+    traces: TraceStore | None = None,
 ) -> list[BaseRoute]:
     """Routes of all pages. `messages` and `sights` (of the running watch) are there where a broker is watched."""
     frame = Frame(reader.flow, settings, metrics)
@@ -156,6 +159,7 @@ def build_web(
         Route("/", frame.guarded(orders.board)),
         Route("/search", frame.guarded(orders.search)),
         Route("/orders/{order_id:path}", frame.guarded(orders.order)),
+        Route("/traces/{trace_id}", frame.guarded(TracePages(frame, traces).trace)),
         Route("/systems", frame.guarded(orders.systems)),
         Route("/messages", frame.guarded(watch.messages)),
         Route("/messages/{message:path}/republish", frame.guarded(watch.republish), methods=["POST"]),
