@@ -15,7 +15,7 @@ from .store import Row, Store
 VARIANTS_MAX = 100
 _STEPS_MAX, _HOPS_MAX, _COURSE_ROWS_MAX = 60, 60, 10_000
 _FACTS_LOOKED_AT = 400_000
-_SAMPLE_MAX, _VALUES_MAX, _SUPPORT_MIN = 250, 2_000, 3
+_SAMPLE_MAX, _VALUES_MAX, _SUPPORT_MIN = 150, 2_000, 3
 _LONG_AGO, _NEVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # Of one span, connection, thread, request or person rather than of a kind of them; contents of statements.
 _PASSED_OVER = (

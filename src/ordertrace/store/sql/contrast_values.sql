@@ -1,5 +1,5 @@
 -- Which values of attributes two sets of orders have, and how many orders of either: attributes of their facts, and of the
--- spans and resources of their traces. A trace that several orders share gives each only the spans that are facts of it.
+-- spans and resources of their traces. A trace that several orders share gives each only the spans that are facts of it alone.
 -- troubled, finished: order ids; services, systems: service names and the systems they belong to; passed_over: pattern of
 -- keys that tell one span, thread or person from another, own_keys: further keys to leave out; troubled_all, finished_all:
 -- sizes of the sets; support: orders in trouble that must have a value; limit
@@ -8,7 +8,7 @@ WITH
     (
         SELECT order_id, at, system, kind, name, trace_id, span_id, queue, destination, peer, response_code, error_type
         FROM order_events FINAL
-        WHERE order_id IN (SELECT arrayJoin(arrayConcat({troubled:Array(String)}, {finished:Array(String)}))) AND joined_by != 'withdrawn'
+        WHERE (order_id IN {troubled:Array(String)} OR order_id IN {finished:Array(String)}) AND joined_by != 'withdrawn'
     ),
     alone AS
     (
@@ -41,24 +41,26 @@ WITH
             ('operation', if(kind IN ('log', 'status'), '', CAST(name, 'String')))]) AS pair
         FROM facts
         UNION ALL
-        SELECT alone.order_id, system, arrayJoin(pairs) AS pair
-        FROM spans INNER JOIN alone ON alone.trace_id = spans.trace_id
-        UNION ALL
-        SELECT named.order_id, spans.system, arrayJoin(pairs) AS pair
+        SELECT if(alone.order_id != '', alone.order_id, named.order_id) AS order_id, spans.system AS system, arrayJoin(pairs) AS pair
         FROM spans
-        INNER JOIN
+        LEFT JOIN alone ON alone.trace_id = spans.trace_id
+        LEFT JOIN
         (
-            SELECT DISTINCT trace_id, span_id, order_id FROM facts
-            WHERE span_id != '' AND trace_id NOT IN (SELECT trace_id FROM alone)
+            SELECT trace_id, span_id, any(order_id) AS order_id
+            FROM facts
+            WHERE span_id != ''
+            GROUP BY trace_id, span_id
+            HAVING min(facts.order_id) = max(facts.order_id)
         ) AS named ON named.trace_id = spans.trace_id AND named.span_id = spans.span_id
+        WHERE order_id != ''
     )
 SELECT
     system,
     CAST(pair.1, 'String') AS key,
     CAST(pair.2, 'String') AS value,
-    uniqExactIf(order_id, order_id IN (SELECT arrayJoin({troubled:Array(String)}))) AS troubled_orders,
-    uniqExactIf(order_id, order_id IN (SELECT arrayJoin({finished:Array(String)}))) AS finished_orders,
-    arraySort(groupUniqArrayIf(5)(order_id, order_id IN (SELECT arrayJoin({troubled:Array(String)})))) AS examples,
+    uniqExactIf(order_id, order_id IN {troubled:Array(String)}) AS troubled_orders,
+    uniqExactIf(order_id, order_id IN {finished:Array(String)}) AS finished_orders,
+    arraySort(groupUniqArrayIf(5)(order_id, order_id IN {troubled:Array(String)})) AS examples,
     count() OVER () AS tried
 FROM said
 WHERE pair.2 != '' AND lengthUTF8(pair.2) <= 200 AND NOT match(key, {passed_over:String}) AND key NOT IN {own_keys:Array(String)}
