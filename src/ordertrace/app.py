@@ -4,6 +4,7 @@
                                                               ↓ told of        ↑
     pages, API  ←  order reader  ←  store  ←  findings  ←  sweeper  ←  broker watches
     pages, API  ←  incidents  ←  findings
+    replayer: all of history joined again when rules have changed
     another backend  ←  forwarder  ←  store (groups that are joined)
 
 Shutting down: receivers stop taking requests, the watches write what they have, the intake drains into the store, the
@@ -35,6 +36,7 @@ from .orders.flow import build_flow
 from .orders.incident_keeper import IncidentKeeper
 from .orders.linker import Linker
 from .orders.reader import OrderReader
+from .orders.replayer import Replayer
 from .orders.resending import Resending
 from .orders.skew import Skews
 from .orders.sweeper import Sweeper
@@ -69,6 +71,7 @@ class Server:
     reader: OrderReader
     sweeper: Sweeper
     brokers: BrokerWatches
+    replayer: Replayer
 
 
 @asynccontextmanager
@@ -80,16 +83,25 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         store = await parts.enter_async_context(open_store(settings, metrics))
         messages = MessageStore(store) if settings.broker else None
         sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
-        await sweeper.start()
-        await parts.enter_async_context(_running(sweeper.run(), "sweeper"))
         skews = Skews(ClockStore(store, flow))
         linker = Linker(LinkStore(store, settings.order, flow), skews, sweeper.tell, flow, bool(settings.broker))
+        replayer = Replayer(settings, metrics, store, flow, linker)
+        parts.push_async_callback(replayer.close)
+        await replayer.recover()
+        await sweeper.start()
+        await parts.enter_async_context(_running(sweeper.run(), "sweeper"))
         await linker.start(datetime.now(UTC))
         await parts.enter_async_context(_running(linker.run(), "linker"))
         forwarder = Forwarder(settings, metrics, store) if settings.forward.url else None
         if forwarder:
             await parts.enter_async_context(forwarder)
         intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper, linker, forwarder))
+
+        async def take_over() -> None:
+            await linker.start(datetime.now(UTC))
+            await sweeper.start_over()
+
+        await parts.enter_async_context(_running(replayer.run(intake.flush, take_over), "replayer"))
 
         def tell_of_messages(batches: Sequence[datetime]) -> None:
             linker.note_messages(batches)
@@ -154,7 +166,15 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         )
         scheme = "https" if listen.tls_certificate else "http"
         yield Server(
-            f"{scheme}://{web.address}", grpc.address, http.address, zipkin.address, intake, reader, sweeper, brokers
+            f"{scheme}://{web.address}",
+            grpc.address,
+            http.address,
+            zipkin.address,
+            intake,
+            reader,
+            sweeper,
+            brokers,
+            replayer,
         )
 
 

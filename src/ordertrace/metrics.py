@@ -83,6 +83,11 @@ class Metrics:
         self.groups_set_aside = counter("ordertrace_requests_set_aside", "Requests that the store refused")
         self.limits_hit = counter("ordertrace_limits_hit", "Bounds that were reached", "limit")
 
+        self.replay_share = gauge(
+            "ordertrace_replay_share", "How much of history is worked through by the rules in force, 0 to 1"
+        )
+        self.replayed = counter("ordertrace_replayed", "Rows of history worked through again", "table")
+
         # Messages
         self.messages = counter("ordertrace_messages", "Messages that came to a state", "queue", "state")
         self.messages_lost = counter("ordertrace_messages_lost", "Messages found lost or stuck", "queue", "verdict")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -74,6 +75,12 @@ class Linker:
             except OrdertraceError as error:
                 _log.error("messages are not joined to spans", reason=str(error))
 
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """While entered nothing is joined; what comes in waits."""
+        async with self._lock:
+            yield
+
     def note_messages(self, batches: Sequence[datetime]) -> None:
         """Batches of messages with these times of insertion have been written; `work` or `join` takes them up."""
         self._messages.extend(batches)
@@ -100,20 +107,28 @@ class Linker:
         if not self._watches_brokers:
             return
         async with self._lock:
-            stamp = self._next_stamp(now or datetime.now(UTC))
+            stamp = self.next_stamp(now or datetime.now(UTC))
             fresh = [tuple(row) for row in await self._store.unsequenced(self._sequenced_at - _UNDER_WAY)]
-            names = []
-            for system, start, until, _ in sorted(set(fresh) - self._sequenced):
-                names += await self._align(system, start - _BESIDE, until + _BESIDE)
-            if names:
-                await self._store.name(names, stamp)
-                await self._settle((), stamp)
+            await self._align_all([row[:3] for row in sorted(set(fresh) - self._sequenced)], stamp)
             self._sequenced_at, self._sequenced = stamp, set(fresh)
 
-    async def find_present(self, now: datetime | None = None) -> None:
+    async def sequence_again(self, stretches: Sequence[Row], now: datetime) -> None:
+        """Joins consumer spans of systems in spans of time, as (system, start, until), by the sequence of deliveries."""
+        async with self._lock:
+            await self._align_all(stretches, self.next_stamp(now))
+
+    async def _align_all(self, stretches: Sequence[Row], stamp: datetime) -> None:
+        names = []
+        for system, start, until in stretches:
+            names += await self._align(system, start - _BESIDE, until + _BESIDE)
+        if names:
+            await self._store.name(names, stamp)
+            await self._settle((), stamp)
+
+    async def find_present(self, now: datetime | None = None, every: timedelta = _PRESENT_EVERY) -> None:
         """Looks whose keys are that only time and presence tell; where settings say in which status orders are asked for."""
         kinds = [kind for kind in self._store.kinds if kind.during]
-        if not kinds or (now or datetime.now(UTC)) - self._looked_at < _PRESENT_EVERY:
+        if not kinds or (now or datetime.now(UTC)) - self._looked_at < every:
             return
         async with self._lock:
             self._looked_at = now or datetime.now(UTC)
@@ -141,7 +156,7 @@ class Linker:
         changed = [(*pair, source, False) for pair in sorted(before - found)]
         changed += [(*pair, source, True) for pair in sorted(found - before)]
         if changed:
-            stamp = self._next_stamp(now)
+            stamp = self.next_stamp(now)
             await self._store.own_keys(changed, JoinedBy.TIME.value, stamp)
             await self._settle((), stamp)
 
@@ -169,7 +184,7 @@ class Linker:
         ]
 
     async def _round(self, groups: Sequence[datetime], now: datetime) -> None:
-        messages, stamp = self._messages[:], self._next_stamp(now)
+        messages, stamp = self._messages[:], self.next_stamp(now)
         self._changed_at = now
         if self._watches_brokers:
             if messages:
@@ -201,7 +216,7 @@ class Linker:
                 learned |= await self._divide(shared[first : first + _SHARED_A_ROUND_MAX], stamp, self._stamp + _NEXT)
             if not learned:
                 break
-            groups, stamp = (), self._next_stamp(stamp)
+            groups, stamp = (), self.next_stamp(stamp)
             stamps.append(stamp)
         self._tell(stamps)
 
@@ -240,7 +255,7 @@ class Linker:
         while len(self._shared) > _SHARED_KNOWN_MAX:
             del self._shared[next(iter(self._shared))]
 
-    def _next_stamp(self, now: datetime) -> datetime:
+    def next_stamp(self, now: datetime) -> datetime:
         """A time of insertion, in whole ms, that no other round has."""
         rounded = now.replace(microsecond=now.microsecond // 1000 * 1000)
         self._stamp = max(rounded, self._stamp + timedelta(milliseconds=1))

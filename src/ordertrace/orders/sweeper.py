@@ -60,9 +60,7 @@ class Sweeper:
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
-        self._watchlist = Watchlist(
-            flow, settings.lag_max.total_seconds(), settings.settle.total_seconds(), settings.open_orders_max
-        )
+        self._watchlist = self._build_watchlist()
         self._courses = Courses(self._orders, self._judge_courses, metrics.limits_hit.labels("deviations").inc)
         self._findings: dict[str, Finding] = {}
         self._told: list[datetime] = []
@@ -87,6 +85,21 @@ class Sweeper:
         self._findings = await self._orders.findings()
         for glance in await self._orders.unfinished(self._settings.open_orders_max):
             self._watch(glance)
+
+    async def start_over(self) -> None:
+        """All facts have been made anew: takes over the orders that are open now, and judges again those in trouble."""
+        glances = await self._orders.unfinished(self._settings.open_orders_max)
+        self._watchlist = self._build_watchlist()
+        for place, glance in enumerate(glances, 1):
+            self._watch(glance)
+            if place % _ORDERS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have their turn
+        self.review(order_id for order_id in self._findings if order_id in self._watchlist)
+
+    def _build_watchlist(self) -> Watchlist:
+        settings = self._settings
+        lag, settle = settings.lag_max.total_seconds(), settings.settle.total_seconds()
+        return Watchlist(self._flow, lag, settle, settings.open_orders_max)
 
     async def run(self) -> None:
         """Sweeps until cancelled; a sweep that fails is logged and tried again."""

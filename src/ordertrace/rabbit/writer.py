@@ -155,7 +155,7 @@ class MessageWriter:
         queue = "" if published else record.queues[0]
         told = f"{self._broker}\0{record.key}\0{queue}\0{record.kind}"
         return (
-            record.order_id, at, hashlib.blake2b(told.encode(), digest_size=8).hexdigest(), system,
+            record.order_id, at, hashlib.sha256(told.encode()).hexdigest()[:16], system,
             "send" if published else "receive", "Producer" if published else "Consumer",
             f"{record.exchange} send" if published else f"{queue} receive",
             status, self._flow.rank(status), record.trace_id, "", record.message_id,

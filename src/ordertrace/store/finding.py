@@ -22,8 +22,26 @@ def find_all(rules: Sequence[Rule], keys: Sequence[str]) -> str:
     return "[" + ", ".join([*(_found(rule, keys) for rule in rules), "''"]) + "]"
 
 
+def find_stored(rules: Sequence[Rule], attributes: str, body: str) -> str:
+    """The same in a row that is stored already: `attributes` and `body` are its columns."""
+    return "[" + ", ".join([*(found_in(rule, attributes, body) for rule in rules), "''"]) + "]"
+
+
+def found_in(rule: Rule, attributes: str, body: str) -> str:
+    """What one rule finds in a stored row. Of an attribute that came twice the first holds, as on its way in."""
+    key = sql_string(rule.key)
+    return _extracted(
+        rule, body if rule.source == "log" else f"mapValues({attributes})[indexOf(mapKeys({attributes}), {key})]"
+    )
+
+
 def _found(rule: Rule, keys: Sequence[str]) -> str:
-    value = "body" if rule.source == "log" else f"found[indexOf(found_codes, {keys.index(rule.key) + 1})]"
+    return _extracted(
+        rule, "body" if rule.source == "log" else f"found[indexOf(found_codes, {keys.index(rule.key) + 1})]"
+    )
+
+
+def _extracted(rule: Rule, value: str) -> str:
     if rule.source == "attribute":
         return value
     return f"if({value} = '', '', regexpExtract({value}, {sql_string(rule.pattern)}, {rule.group}))"

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..model.flow import Flow
 from ..privacy.rules import sql_string
-from ..settings.rules import Rule, parse_rule
+from ..settings.rules import parse_rule
 from ..settings.sections import OrderSettings
+from .finding import found_in
 from .statements import statement
 from .store import Row, Store
 
@@ -232,16 +233,11 @@ def _span(system: str, start: datetime, until: datetime) -> dict[str, object]:
 def _all_found(rules: Sequence[tuple[str, str]], attributes: str, body: str) -> str:
     """An array of what each rule finds in a row, as KIND:KEY; rules that cannot look there find nothing."""
     parsed = [(kind, parse_rule(text)) for kind, text in rules]
-    found = [(kind, _found(rule, attributes, body)) for kind, rule in parsed if rule.source != "log" or body]
+    found = [(kind, found_in(rule, attributes, body)) for kind, rule in parsed if rule.source != "log" or body]
     return "[" + ", ".join(f"if({key} = '', '', {sql_string(kind + ':')} || {key})" for kind, key in found) + "]"
 
 
 def _all_made(rules: Sequence[tuple[str, str]]) -> str:
     """An array with KIND: for each rule that finds something in a span."""
-    found = [(kind, _found(parse_rule(text), "SpanAttributes", "")) for kind, text in rules]
+    found = [(kind, found_in(parse_rule(text), "SpanAttributes", "")) for kind, text in rules]
     return "[" + ", ".join(f"if({value} = '', '', {sql_string(kind + ':')})" for kind, value in found) + "]"
-
-
-def _found(rule: Rule, attributes: str, body: str) -> str:
-    value = body if rule.source == "log" else f"{attributes}[{sql_string(rule.key)}]"
-    return value if rule.source == "attribute" else f"regexpExtract({value}, {sql_string(rule.pattern)}, {rule.group})"

@@ -5,6 +5,7 @@ A line `-- with: NAME` makes `sql/NAME.sql` available to the statement as the co
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from importlib import resources
 
@@ -29,6 +30,13 @@ def migrations() -> list[tuple[str, list[str]]]:
     folder = resources.files(__package__) / "sql" / "migrations"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [(file.name.removesuffix(".sql"), _split(_without_comments(file.read_text("utf-8")))) for file in files]
+
+
+def digest_of(*prefixes: str) -> str:
+    """A digest of the statements whose names begin so: it changes when what they do may have changed."""
+    names = sorted(file.name.removesuffix(".sql") for file in (resources.files(__package__) / "sql").iterdir())
+    texts = [statement(name) for name in names if name.startswith(prefixes)]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def _without_comments(text: str) -> str:

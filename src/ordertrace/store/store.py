@@ -31,13 +31,13 @@ Row = tuple[Any, ...]
 class Store:
     """Runs statements on a bounded number of connections. Open one with `open_store`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, connections: int = 0) -> None:
         self._settings = settings
         self._metrics = metrics
         self._local = threading.local()
         self._clients: list[Client] = []
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(settings.store.connections, thread_name_prefix="store")
+        self._threads = ThreadPoolExecutor(connections or settings.store.connections, thread_name_prefix="store")
 
     def connect(self) -> Client:
         """A new connection for a caller with a thread of its own. Raises Unavailable if the engine cannot be opened."""
@@ -56,19 +56,24 @@ class Store:
 
         Raises Unavailable when it took too long or the engine does not answer, Internal when the engine refuses it.
         """
-        bound = dict(parameters or {})
-        rows: Sequence[Row] = await self._run(
-            name, lambda client: client.query(statement(name), parameters=bound).result_rows
-        )
-        return rows
+        return await self.query_text(name, statement(name), parameters)
 
     async def execute(self, name: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs a statement without a result; raises as `query` does."""
-        await self._run(name, lambda client: client.command(statement(name), parameters=dict(parameters or {})))
+        await self.execute_text(name, statement(name), parameters)
 
     async def execute_text(self, name: str, text: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Runs a statement that was completed from the settings; `name` is that of its file."""
-        await self._run(name, lambda client: client.command(text, parameters=dict(parameters or {})))
+        bound = dict(parameters or {})
+        await self._run(name, lambda client: client.command(self._put(name, text), parameters=bound))
+
+    async def query_text(self, name: str, text: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        """Rows of a statement that was completed from the settings; `name` is that of its file."""
+        bound = dict(parameters or {})
+        rows: Sequence[Row] = await self._run(
+            name, lambda client: client.query(self._put(name, text), parameters=bound).result_rows
+        )
+        return rows
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Inserts a few rows of our own making (never telemetry as it came: that goes through the span writer)."""
@@ -95,6 +100,10 @@ class Store:
             raise _translated(name, error) from None
         finally:
             self._metrics.query_seconds.labels(name).observe(time.perf_counter() - started)
+
+    def _put(self, name: str, text: str) -> str:
+        """The statement as it is run; a store beside this one puts other tables in it."""
+        return text
 
     def _client(self) -> Client:
         client: Client | None = getattr(self._local, "client", None)

@@ -38,7 +38,8 @@ SELECT
     if(failed, firstNonDefault(vals[indexOf(keys, 'error.code')], vals[indexOf(keys, 'order.error.code')], exception['error.code']), '') AS error_code,
     if(OrderId != '', OrderIdBy, if(joined.order_id != '', 'trace', '')) AS joined_by,
     toFloat32(multiIf(joined_by = 'attribute', 1, joined_by = 'pattern', 0.95, joined_by = 'trace', 0.9, 0)) AS confidence,
-    inserted_at
+    inserted_at,
+    inserted_at AS told_at
 FROM otel_traces
 LEFT JOIN
 (

@@ -28,6 +28,8 @@ CREATE TABLE order_events
     joined_by LowCardinality(String),
     confidence Float32,
     inserted_at DateTime64(3) CODEC(DoubleDelta, Default),
+    -- when its evidence came, however late it was joined: what retention has dropped since cannot be joined anew
+    told_at DateTime64(3) DEFAULT inserted_at CODEC(DoubleDelta, Default),
     INDEX inserted inserted_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(inserted_at)

@@ -1,0 +1,2 @@
+-- The database that we work in.
+SELECT currentDatabase()

@@ -1,0 +1,4 @@
+-- What is being worked through, as one group that was just inserted.
+-- $shadow, $live: the databases; $table; $stamp: the group's time of insertion; $rows: which of them
+CREATE OR REPLACE VIEW $shadow.fresh_$table AS
+SELECT * REPLACE (toDateTime64('$stamp', 3, 'UTC') AS inserted_at) FROM $live.$table WHERE $rows
