@@ -40,6 +40,7 @@ from .orders.replayer import Replayer
 from .orders.resending import Resending
 from .orders.skew import Skews
 from .orders.sweeper import Sweeper
+from .orders.trial import RuleTrials
 from .rabbit.recorded import Taken
 from .rabbit.watch import BrokerWatches
 from .receivers.otlp_grpc import OtlpGrpcReceiver
@@ -54,6 +55,7 @@ from .store.messages import MessageStore
 from .store.republications import RepublicationStore
 from .store.store import Store, open_store
 from .store.traces import TraceStore
+from .store.trials import Rules, TrialStore
 from .web.app import build_fallback, build_web
 
 _FOR_MACHINES = ("/api/", "/metrics", "/healthz", "/readyz")
@@ -126,6 +128,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             return taken
 
         recorded = take_recorded if messages else None
+        trials = RuleTrials(TrialStore(store), flow, Rules(settings.order.id, settings.order.status))
         api = build_api(
             reader,
             settings,
@@ -141,6 +144,8 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             exporter=Exporter(store, flow, reader),
             forwarding=forwarder.state if forwarder else None,
             traces=TraceStore(store),
+            replay=replayer.progress,
+            trials=trials,
         )
         pages = build_web(
             reader,
@@ -153,6 +158,8 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             LogStore(store, flow),
             analysis,
             TraceStore(store),
+            replayer.progress,
+            trials,
         )
         application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
         web = await parts.enter_async_context(

@@ -21,10 +21,13 @@ from ordertrace.orders.clock import EventClock
 from ordertrace.orders.flow import build_flow
 from ordertrace.orders.incident_keeper import IncidentKeeper
 from ordertrace.orders.reader import OrderReader
+from ordertrace.orders.trial import RuleTrials
 from ordertrace.settings import Settings
 from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import Store, open_store
+from ordertrace.store.trials import Rules, TrialStore
 from tests.api.message_rows import known_findings, save_messages
+from tests.api.span_rows import save_spans
 
 Result = TypeVar("Result")
 Get = Callable[..., httpx2.Response]
@@ -90,6 +93,7 @@ def app(running: Running, settings: Settings, metrics: Metrics, readiness: dict[
     keeper = IncidentKeeper(store)
     running.run(store.insert("order_events", COLUMNS, _events()))
     flow = build_flow(settings)
+    running.run(save_spans(store))
     running.run(save_messages(MessageStore(store), NOW))
     running.run(keeper.update(known_findings(), NOW))
     reader = OrderReader(store, flow, EventClock(settings.sweep.lag_max))
@@ -102,6 +106,7 @@ def app(running: Running, settings: Settings, metrics: Metrics, readiness: dict[
         incidents=keeper,
         analysis=AnalysisReader(store, flow, reader, settings.order),
         exporter=Exporter(store, flow, reader),
+        trials=RuleTrials(TrialStore(store), flow, Rules(settings.order.id, settings.order.status)),
     )
 
 

@@ -16,11 +16,13 @@ from starlette.testclient import TestClient
 from ordertrace.metrics import Metrics
 from ordertrace.orders.incident_keeper import IncidentKeeper
 from ordertrace.orders.reader import OrderReader
+from ordertrace.orders.trial import RuleTrials
 from ordertrace.settings import Settings
 from ordertrace.store.messages import MessageStore
 from ordertrace.web.app import build_fallback, build_web
 
 from .message_samples import RecordingIncidents, SampleIncidents, SampleMessages, every_incident, every_life, sights
+from .rule_samples import SampleTrials
 from .samples import SampleReader, crowd, every_timeline
 
 
@@ -33,7 +35,8 @@ def build_site(
     """A site; without messages no broker is watched, with `up` false it is not connected."""
     settings, metrics = Settings(), Metrics()
     asked, told, kept = cast(OrderReader, reader), cast(MessageStore, messages), cast(IncidentKeeper, incidents)
-    routes = build_web(asked, settings, metrics, told, lambda: sights(up), kept)
+    trials = cast(RuleTrials, SampleTrials())
+    routes = build_web(asked, settings, metrics, told, lambda: sights(up), kept, trials=trials)
     return Starlette(routes=[*routes, build_fallback(asked, settings, metrics)])
 
 

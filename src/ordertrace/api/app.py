@@ -14,6 +14,7 @@ from ..model.forwarding import ForwardingState
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
 from ..orders.resending import Resending
+from ..orders.trial import RuleTrials
 from ..settings import Settings
 from ..store.logs import LogStore
 from ..store.messages import MessageStore
@@ -28,6 +29,8 @@ from .ocel import build_exports
 from .operations import build_operations
 from .orders import build_orders
 from .problems import Problem, add_problem_answers
+from .replay import Progress, build_replay
+from .rules import build_rules
 from .traces import build_traces
 
 Readiness = Callable[[], tuple[bool, str]]
@@ -48,13 +51,15 @@ def build_api(
     exporter: Exporter | None = None,
     forwarding: Callable[[], ForwardingState] | None = None,
     traces: TraceStore | None = None,
+    replay: Progress | None = None,
+    trials: RuleTrials | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
     `readiness` says whether we can serve now, and if not, why. `addresses` gives what the receivers really listen on
     (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0. `messages` is there where
     a broker is watched, and so is `take_recorded`, which works recordings of a broker in; `forwarding` where something is
-    passed on.
+    passed on. `replay` says how far history is worked through again, and what keeps that from going on.
     """
     app = FastAPI(
         title="ordertrace",
@@ -80,6 +85,9 @@ def build_api(
         app.include_router(build_incidents(reader.flow, settings, incidents))
     if take_recorded is not None:
         app.include_router(build_firehose(settings, take_recorded))
+    if trials is not None:
+        app.include_router(build_rules(trials))
+    app.include_router(build_replay(replay or (lambda: (None, ""))))
     app.include_router(build_operations(settings, metrics, readiness, addresses, forwarding))
     add_problem_answers(app)
     app.add_middleware(Guard)

@@ -48,8 +48,15 @@ class ApiClient:
 
     def get_page(self, path: str, parameters: dict[str, Any] | None = None) -> tuple[dict[str, Any], str | None]:
         """The same, with the cursor of the next page where the answer's header names one."""
+        return self._answer("GET", path, params=parameters or {})
+
+    def post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a JSON object sent to a path. Raises as `get` does."""
+        return self._answer("POST", path, json=content)[0]
+
+    def _answer(self, method: str, path: str, **sent: Any) -> tuple[dict[str, Any], str | None]:
         try:
-            answer = self._http.get(path, params=parameters or {})
+            answer = self._http.request(method, path, **sent)
         except httpx2.HTTPError as error:
             hint = "is it running (ordertrace serve), and is --api right?"
             raise Unavailable(f"no answer from {self.url} ({type(error).__name__}); {hint}") from None

@@ -47,6 +47,8 @@ def doctor(context: click.Context, path: Path | None, api: str | None) -> None:
         click.echo(
             say(language, "No server answers at %(url)s: its telemetry was not examined.", url=api_url(api, settings))
         )
+    if line := _replay_line(settings, api):
+        click.echo(line)
     context.exit(FOUND if missing or not settings.broker or any(not one.ok for one in advice) else 0)
 
 
@@ -98,6 +100,21 @@ def _watched_parts(coverage: dict[str, Any], language: str) -> list[str]:
         share = f"{coverage['watched_with_order'] / watched:.0%}"
         parts.append(say(language, "%(count)s messages, %(share)s on an order", count=watched, share=share))
     return parts
+
+
+def _replay_line(settings: Settings, api: str | None) -> str:
+    """Whether all orders are by the rules in force yet; empty where they are, or where no server answers."""
+    try:
+        with ApiClient(api_url(api, settings), settings.company.language) as server:
+            replay = server.get("/api/v1/replay")
+    except Unavailable:
+        return ""
+    if replay["state"] != "running":
+        return ""
+    share, changed = f"{replay['share']:.0%}", ", ".join(replay["changed"])
+    text = "History is being worked through by new rules (%(changed)s): %(share)s done"
+    line = say(settings.company.language, text, changed=changed, share=share)
+    return f"{_mark(not replay['problem'])}{line}" + (f"; {replay['problem']}" if replay["problem"] else "")
 
 
 def _asked(settings: Settings, api: str | None) -> tuple[list[dict[str, Any]] | None, dict[str, Any] | None]:

@@ -18,6 +18,7 @@ from .doctor import doctor
 from .exports import export
 from .imports import import_recordings
 from .orders import order, orders
+from .rules import rules
 from .serve import serve
 from .shared import SettingsError
 from .store import store
@@ -31,7 +32,7 @@ def cli() -> None:
     """Where is an order, why is it stuck, what was lost, who is next."""
 
 
-for command in (serve, demo, orders, order, import_recordings, config, doctor, store, export):
+for command in (serve, demo, orders, order, import_recordings, config, doctor, rules, store, export):
     cli.add_command(command)
 
 

@@ -69,6 +69,29 @@ _RUSSIAN = {
         "Она была недоступна дольше [forward] age_max (%(now)s); увеличьте его."
     ),
     "The disk of the data directory is full.": "Диск каталога данных переполнен.",
+    "History is being worked through by new rules (%(changed)s): %(share)s done": (
+        "История прорабатывается заново по новым правилам (%(changed)s): готово %(share)s"
+    ),
+    "Trace %(trace)s: %(orders)s": "Трассировка %(trace)s: %(orders)s",
+    "Spans and log records that these rules would change: %(count)s": "Спанов и записей, которые изменились бы: %(count)s",
+    "Stored by earlier rules and not worked through yet: %(count)s": (
+        "Записано по прежним правилам и ещё не проработано: %(count)s"
+    ),
+    "Not everything is shown; too many: %(what)s": "Показано не всё; слишком много: %(what)s",
+    "named by a log record: %(rule)s": "назван записью журнала: %(rule)s",
+    "named by a message": "назван сообщением",
+    "linked": "по ссылке",
+    "another key of the order": "другой ключ заказа",
+    "sequence of deliveries": "порядок доставок",
+    "only this order can be meant": "речь может идти только об этом заказе",
+    "from span %(span)s above": "от спана %(span)s выше",
+    "from span %(span)s below": "от спана %(span)s ниже",
+    "its trace names no other order": "других заказов в трассировке нет",
+    "nothing in the trace names an order": "в трассировке не назван ни один заказ",
+    "the trace serves several orders": "трассировка обслуживает несколько заказов",
+    "named for several orders": "назван для нескольких заказов",
+    "holds a key that nobody knows": "ключ неизвестно чей",
+    "the system does not know this order": "система не знает такого заказа",
     "%(count)s errors, %(bare)s of them without a stack": "ошибок: %(count)s, из них без стека: %(bare)s",
 }
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+Counts = Mapping[str, int]
+"""Rows by the table that they are in."""
+
 
 class ReplayPhase(StrEnum):
     """What is being done: order ids and statuses found anew in stored rows, facts made beside those in force, put in force."""
@@ -37,9 +40,14 @@ class Replay:
     key: str
     stamp: datetime
     arrived: datetime
-    done: Mapping[str, int]
-    total: Mapping[str, int]
+    done: Counts
+    total: Counts
     finished_at: datetime | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is still under way."""
+        return self.phase is not ReplayPhase.DONE
 
     @property
     def share(self) -> float:

@@ -24,7 +24,7 @@ from ..settings import Settings
 from ..store.clocks import ClockStore
 from ..store.joiner import Joiner
 from ..store.linking import LinkStore
-from ..store.replays import MESSAGES, SOURCES, SPANS, Part, ReplayStore, arrived_condition
+from ..store.replays import MESSAGES, ROWS_A_PART, SOURCES, SPANS, Part, ReplayStore, arrived_condition
 from ..store.shadow import Shadow
 from ..store.store import Store
 from .fingerprint import COLUMNS, build_prints, differing
@@ -57,18 +57,20 @@ class Replayer:
         store: Store,
         flow: Flow,
         linker: Linker,
+        rows_a_part: int = ROWS_A_PART,
     ) -> None:
         self._prints = build_prints(settings)
         self._metrics = metrics
         self._live_linker = linker
         self._shadow = Shadow(settings, metrics, store)
-        self._replays = ReplayStore(store, self._shadow, settings.order, flow)
+        self._replays = ReplayStore(store, self._shadow, settings.order, flow, rows_a_part)
         self._joiner = Joiner(self._shadow, flow)
         self._links = LinkStore(self._shadow, settings.order, flow)
         self._skews = Skews(ClockStore(store, flow))
         self._flow = flow
         self._watches_brokers = bool(settings.broker)
         self._linker = self._build_linker()
+        self._delivered_since = _EPOCH
         self._replay: Replay | None = None
         self._problem = ""
         self._said_at = _EPOCH
@@ -169,6 +171,7 @@ class Replayer:
         """Goes through all that came until the replay began, from where it was."""
         assert self._replay is not None
         since, until = self._replay.day, self._replay.until
+        self._delivered_since = await self._replays.first_delivery()
         for day, first in await self._replays.days(since, until):
             for source in SOURCES:
                 here = (self._replay.day, _place(self._replay.source))
@@ -212,6 +215,8 @@ class Replayer:
         """What needs all spans of a time: sequences of deliveries, and who was there when a job asked for a key."""
         for place in places:
             start = datetime.fromisoformat(place).replace(tzinfo=UTC)
+            if start + _FIVE_MINUTES < self._delivered_since:
+                continue
             if stretches := await self._replays.consumers(_EPOCH, start, start + _FIVE_MINUTES):
                 await self._linker.sequence_again(stretches, stamp)
         if places:

@@ -25,7 +25,7 @@ SPANS, LOGS, MESSAGES = "otel_traces", "otel_logs", "message_events"
 SOURCES = (MESSAGES, LOGS, SPANS)
 """Of a day what names orders comes first: then less has to wait for its name."""
 
-_ROWS_A_PART = 200_000
+ROWS_A_PART = 200_000
 _PLACES_MAX = 50_000
 _ARRIVED_MAX = 2_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -56,7 +56,10 @@ class Part:
 class ReplayStore:
     """Rows about replays, and the evidence that they work through, for one flow."""
 
-    def __init__(self, store: Store, shadow: Shadow, orders: OrderSettings, flow: Flow) -> None:
+    def __init__(
+        self, store: Store, shadow: Shadow, orders: OrderSettings, flow: Flow, rows_a_part: int = ROWS_A_PART
+    ) -> None:
+        self._rows_a_part = rows_a_part
         self._store = store
         self.shadow = shadow
         self._orders = orders
@@ -100,10 +103,10 @@ class ReplayStore:
         for found, count in await self._store.query_text("replay_places", text, given):
             if found == place and not key:
                 continue
-            if small and sum(rows for _, rows in small) + count > _ROWS_A_PART:
+            if small and sum(rows for _, rows in small) + count > self._rows_a_part:
                 yield _part(source, day, until, small)
                 small = []
-            if count > _ROWS_A_PART or (found == place and key):
+            if count > self._rows_a_part or (found == place and key):
                 async for part in self._divided(source, day, until, found, key if found == place else "", count):
                     yield part
             else:
@@ -118,7 +121,7 @@ class ReplayStore:
         text = Template(statement("replay_keys")).substitute(table=source, place=_place_of(source), key=_KEY[source])
         given = {"day": day, "until": until, "place": place, "after": after}
         ((keys,),) = await self._store.query_text("replay_keys", text, given)
-        parts = max(1, -(-count // _ROWS_A_PART))
+        parts = max(1, -(-count // self._rows_a_part))
         bounds = sorted({keys[len(keys) * number // parts] for number in range(1, parts)}) if keys else []
         for lower, upper in zip([after, *bounds], [*bounds, ""], strict=True):
             condition = _condition(source, day, until, place, place)
@@ -168,6 +171,11 @@ class ReplayStore:
     async def consumers(self, since: datetime, start: datetime = _EPOCH, until: datetime = _FOREVER) -> Sequence[Row]:
         """(system, from, until) of consumer spans of a time, noted since a moment, where deliveries are known."""
         return await self.shadow.query("replay_consumers", {"since": since, "start": start, "until": until})
+
+    async def first_delivery(self) -> datetime:
+        """When the first delivery was seen of those by whose sequence spans can be joined; far in the future: none."""
+        ((count, first),) = await self._store.query("replay_deliveries")
+        return first if count else _FOREVER
 
     async def keep_what_has_no_evidence(self, first: dict[str, datetime]) -> None:
         """Takes over facts and keys whose evidence retention has dropped; `first` is when the earliest that is there came."""

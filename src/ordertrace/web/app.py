@@ -22,21 +22,24 @@ from ..model.order import OrderFilter, OrderState
 from ..orders.incident_keeper import IncidentKeeper
 from ..orders.reader import OrderReader
 from ..orders.resending import Resending
+from ..orders.trial import RuleTrials
 from ..settings import Settings
 from ..store.logs import LogStore
 from ..store.messages import MessageStore
 from ..store.traces import TraceStore
 from .analysis_pages import AnalysisPages
-from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame
+from .frame import REFRESH_SECONDS, YEAR_SECONDS, Frame, Progress
 from .incident_pages import IncidentPages
 from .reading import read_filter, read_search
 from .rendering import SECURITY_HEADERS, static_content
+from .rule_pages import RulePages
 from .trace_pages import TracePages
 from .views_board import build_board_view
 from .views_incidents import build_incident_line
 from .views_logs import build_logs_view
 from .views_order import build_order_view
 from .views_orders import build_row, order_url
+from .views_rules import rules_url
 from .views_systems import build_advice, build_systems_view
 from .watch_pages import Sights, WatchPages
 
@@ -86,6 +89,7 @@ class OrderPages:
             "surer": build_advice(surer, viewer) if surer else None,
             "incidents": [build_incident_line(incident, viewer) for incident in troubles],
             "logs": build_logs_view(logs, viewer),
+            "rules_url": rules_url(order_id),
         }
         live = REFRESH_ENDED_SECONDS if ended else REFRESH_SECONDS
         return self._frame.page("order.html", request, viewer, values, here="order", live=live)
@@ -149,9 +153,11 @@ def build_web(
     logs: LogStore | None = None,
     analysis: AnalysisReader | None = None,
     traces: TraceStore | None = None,
+    replay: Progress = lambda: (None, ""),
+    trials: RuleTrials | None = None,
 ) -> list[BaseRoute]:
     """Routes of all pages. `messages` and `sights` (of the running watch) are there where a broker is watched."""
-    frame = Frame(reader.flow, settings, metrics)
+    frame = Frame(reader.flow, settings, metrics, replay)
     orders = OrderPages(frame, reader, settings, incidents, logs)
     watch, trouble = WatchPages(frame, messages, sights, resending), IncidentPages(frame, incidents)
     many = AnalysisPages(frame, analysis)
@@ -173,6 +179,7 @@ def build_web(
         Route("/analysis/bottlenecks", frame.guarded(many.bottlenecks)),
         Route("/analysis/differences", frame.guarded(many.differences)),
         Route("/analysis/variants/{variant}", frame.guarded(many.variant)),
+        Route("/rules", frame.guarded(RulePages(frame, trials).rules)),
         Route("/static/{name}", frame.guarded(orders.static)),
     ]
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from ..errors import Forbidden, Invalid, NotFound, OrdertraceError, Overloaded, Unavailable
 from ..metrics import Metrics
 from ..model.flow import Flow
+from ..model.replay import Replay
 from ..settings import Settings
 from ..texts import Translator
 from .reading import COOKIE, language_links, read_language, wants_fragment
@@ -23,6 +24,9 @@ from .viewer import Viewer
 REFRESH_SECONDS = 3
 YEAR_SECONDS = 31_536_000
 
+Progress = Callable[[], tuple[Replay | None, str]]
+"""The replay that runs or ran last, and what keeps it from going on."""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +34,8 @@ _log = structlog.get_logger(__name__)
 class Frame:
     """Makes viewers and pages for one company."""
 
-    def __init__(self, flow: Flow, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, flow: Flow, settings: Settings, metrics: Metrics, replay: Progress = lambda: (None, "")) -> None:
+        self._replay = replay
         self._flow = flow
         self._settings = settings
         self._metrics = metrics
@@ -84,6 +89,7 @@ class Frame:
             "here": here,
             "live": live,
             "search": search,
+            "replay": replay_line(*self._replay(), viewer.t),
         }
         response = render(name, viewer.language, frame | dict(values), status)
         response.headers["X-Clock"] = viewer.now.astimezone(self._zone).strftime("%H:%M:%S")
@@ -98,6 +104,21 @@ class Frame:
         if isinstance(error, Overloaded):
             response.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
         return response
+
+
+def replay_line(replay: Replay | None, problem: str, t: Translator) -> str:
+    """What people should know while orders are still shown by earlier rules; empty when they are not."""
+    if replay is None or not replay.runs:
+        return ""
+    if problem:
+        return t.gettext(
+            "The rules have changed, but history cannot be worked through now; “ordertrace doctor” says why."
+        )
+    share = f"{int(replay.share * 100)} %"
+    return t.gettext(
+        "The rules have changed: history is being worked through, %(share)s done. Until then orders are shown by the old rules.",
+        share=share,
+    )
 
 
 def _explain(error: Exception, request: Request, t: Translator) -> tuple[int, str, str]:

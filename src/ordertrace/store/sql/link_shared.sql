@@ -23,5 +23,7 @@ SELECT trace_id FROM
     UNION DISTINCT
     SELECT DISTINCT TraceId FROM otel_traces
     WHERE notEmpty({known:Array(String)}) AND inserted_at IN ({groups:Array(DateTime64(3))}) AND TraceId IN ({known:Array(String)})
+    UNION DISTINCT
+    SELECT DISTINCT TraceId FROM otel_logs WHERE notEmpty({known:Array(String)}) AND inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '' AND TraceId IN ({known:Array(String)})
 )
 LIMIT {limit:UInt32}

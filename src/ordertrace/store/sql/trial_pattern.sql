@@ -1,0 +1,3 @@
+-- Whether the engine understands a pattern: it refuses the statement otherwise.
+-- pattern
+SELECT match('', {pattern:String})
