@@ -36,6 +36,7 @@ _GAUGES_EVERY_SECONDS = 5.0
 _GROUPS_A_QUERY = 8
 _ORDERS_A_QUERY = 1_000  # the more at once, the less each costs
 _ORDERS_AT_ONCE = 500
+_COURSES_AGAIN_MAX = 10_000
 _JUDGED_AT_ONCE = 50
 _SWEEP_SECONDS = 0.8  # then news has its turn; what else is due follows at once
 _TROUBLE = (OrderState.STUCK, OrderState.FAILED)
@@ -95,6 +96,8 @@ class Sweeper:
             if place % _ORDERS_AT_ONCE == 0:
                 await asyncio.sleep(0)  # others have their turn
         self.review(order_id for order_id in self._findings if order_id in self._watchlist)
+        for (order_id,) in await self._store.query("latest_orders", {"limit": _COURSES_AGAIN_MAX}):
+            self._courses.note(order_id)
 
     def _build_watchlist(self) -> Watchlist:
         settings = self._settings
