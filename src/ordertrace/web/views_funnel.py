@@ -36,7 +36,7 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """One step. `narrowing` is the shape from the step before down to this one, as points."""
+    """One step: its bar in parts, who came no further, and how long it took."""
 
     title: str
     status: str
