@@ -130,6 +130,23 @@ def test_rules_in_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("baggage", "order_id"),
+    [
+        ("order.id=A-2", "A-2"),
+        (b"user=7 , order.id = A%2D2;ttl=30,x=1", "A-2"),
+        ("order.id=A-2,order.id=A-3", "A-2"),
+        ("orderXid=A-2", ""),
+        ("order.id", ""),
+        ("", ""),
+        (7, ""),
+        ("order.id=" + "A" * 9000, ""),
+    ],
+)
+def test_an_order_in_the_baggage_that_messages_carry(baggage: object, order_id: str) -> None:
+    assert read({}, order_id=("baggage:order.id",), headers={"baggage": baggage})[0] == order_id
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"not json", b"{", b"[" * 100_000, b'{"id": {"a": 1}}', b'{"id": true}', b"\xff\xfe"]
 )
 def test_bodies_that_say_nothing(body: bytes) -> None:

@@ -23,7 +23,12 @@ from ordertrace.store.orders import OrderStore
 from ordertrace.store.store import Store, open_store
 from tests.store.test_joiner import FLOW, NOW, events_of, insert
 
-ORDERS = OrderSettings(key=(OrderKeySettings(name="parcel", find=("pattern:url.full:/parcels/(?P<key>.+)$",)),))
+ORDERS = OrderSettings(
+    key=(
+        OrderKeySettings(name="parcel", find=("pattern:url.full:/parcels/(?P<key>.+)$",)),
+        OrderKeySettings(name="conversation", find=("attribute:messaging.message.conversation_id",)),
+    )
+)
 
 
 @pytest.fixture
@@ -159,6 +164,29 @@ async def test_links_lead_to_orders_both_ways_and_over_several_traces(store: Sto
 
 def links(trace_id: str, span_id: str) -> dict[str, object]:
     return {"Links.TraceId": [trace_id], "Links.SpanId": [span_id], "Links.TraceState": [""], "Links.Attributes": [{}]}
+
+
+ASKED = {"SpanKind": "Producer", "SpanAttributes": {"messaging.message.conversation_id": "c-1"}}
+ANSWERED = ASKED | {"TraceId": "reply", "SpanId": "answer", "SpanKind": "Consumer", "ServiceName": "crm"}
+
+
+@pytest.mark.parametrize("answer_first", [False, True])
+async def test_an_answer_belongs_to_the_order_of_its_conversation(store: Store, answer_first: bool) -> None:
+    linking = Linking(store)
+    asked = ASKED | {"OrderId": "A-1", "OrderIdBy": "attribute"}
+    stranger = ANSWERED | {"TraceId": "other", "SpanAttributes": {"messaging.message.conversation_id": "c-2"}}
+    for span in (ANSWERED, stranger, asked) if answer_first else (asked, stranger, ANSWERED):
+        await linking.spans(span)
+    found = {event.trace_id: (event.joined_by, event.confidence) for event in await events_of(store, "A-1")}
+    assert found == {"t1": (JoinedBy.ATTRIBUTE, 1.0), "reply": (JoinedBy.KEY, 0.85)}
+
+
+async def test_a_conversation_about_two_orders_says_nothing(store: Store) -> None:
+    linking = Linking(store)
+    for place, order in enumerate(("A-1", "A-2")):
+        await linking.spans(ASKED | {"TraceId": f"t{place}", "OrderId": order, "OrderIdBy": "attribute"})
+    await linking.spans(ANSWERED)
+    assert "reply" not in {event.trace_id for event in [*await events_of(store, "A-1"), *await events_of(store, "A-2")]}
 
 
 async def test_a_fact_given_to_the_wrong_order_goes(store: Store) -> None:

@@ -25,6 +25,7 @@ CONFIDENCE: Mapping[JoinedBy, float] = {
     JoinedBy.TIME: 0.6,
 }
 _SUGGESTED = frozenset({JoinedBy.SEQUENCE, JoinedBy.TIME})
+_SAID = frozenset({JoinedBy.ATTRIBUTE, JoinedBy.PATTERN, JoinedBy.MESSAGE, JoinedBy.LOG})
 _DEPTH_MAX = 10_000
 
 
@@ -74,6 +75,7 @@ def divide(spans: Iterable[SpanSight], names: Iterable[Name]) -> Division:
     named = _by_span(names)
     everything = frozenset(order for orders in named.values() for order in orders)
     keys = frozenset(key for sight in sights.values() for key in sight.keys)
+    told = _keys_beside_names(sights, named)
     if len(keys) <= 1 and len(everything) <= 1:  # its only key is its only order's
         sights = {span_id: replace(sight, keys=frozenset()) for span_id, sight in sights.items()}
     below = _orders_below(sights, named)
@@ -88,7 +90,7 @@ def divide(spans: Iterable[SpanSight], names: Iterable[Name]) -> Division:
         if found:
             joined[span_id] = found
     shared = frozenset(span_id for span_id, orders in below.items() if len(orders) > 1)
-    return Division(joined, shared, _keys_in_turn(sights, below))
+    return Division(joined, shared, _keys_in_turn(sights, below) | told)
 
 
 def _by_span(names: Iterable[Name]) -> dict[str, dict[str, JoinedBy]]:
@@ -158,6 +160,16 @@ def _from_below(orders: frozenset[str]) -> Joined | None:
     if len(orders) != 1 or not known:
         return None
     return Joined(known[0], JoinedBy.TRACE, CONFIDENCE[JoinedBy.TRACE])
+
+
+def _keys_beside_names(sights: Mapping[str, SpanSight], named: Mapping[str, Mapping[str, JoinedBy]]) -> dict[str, str]:
+    """Whose keys are that a span holds which is named itself, such as the conversation id of a message about an order."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for span_id, sight in sights.items():
+        said = [order_id for order_id, by in named.get(span_id, {}).items() if by in _SAID]
+        if len(said) == 1 and len(sight.keys) == 1:
+            found[next(iter(sight.keys))].add(said[0])
+    return {key: next(iter(orders)) for key, orders in found.items() if len(orders) == 1}
 
 
 def _keys_in_turn(sights: Mapping[str, SpanSight], below: Mapping[str, frozenset[str]]) -> dict[str, str]:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 from ..settings.brokers import BrokerMessageSettings
 from ..settings.rules import parse_message_rule
 
 BODY_BYTES_MAX = 1024 * 1024
 _TEXT_LENGTH_MAX = 256
+_BAGGAGE_BYTES_MAX = 8192  # W3C Baggage, 3.3.2
 _PATH_PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _DIGIT_RUN = re.compile(r"\d[ \-]?(?:\d[ \-]?){9,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -98,6 +100,8 @@ def _build_look(text: str) -> Look:
         return lambda said, content: _text(said.headers.get(rest))
     if source == "property":
         return lambda said, content: _text(said.properties.get(rest))
+    if source == "baggage":
+        return lambda said, content: _text(_from_baggage(said.headers.get("baggage"), rest))
     pattern = re.compile(rest)
     group = 1 if pattern.groups else 0
     return lambda said, content: next((m[group] or "" for key in said.routing_keys if (m := pattern.search(key))), "")
@@ -121,6 +125,15 @@ def _follow(content: Any, path: Sequence[str | int]) -> Any:
         else:
             return None
     return content
+
+
+def _from_baggage(header: Any, key: str) -> str:
+    """The value of a key in a W3C `baggage` header: `key=value;property,…`, percent-encoded; the first one counts."""
+    text = header.decode("ascii", "replace") if isinstance(header, bytes) else header
+    if not isinstance(text, str) or len(text) > _BAGGAGE_BYTES_MAX:
+        return ""
+    members = (member.partition(";")[0].partition("=") for member in text.split(","))
+    return next((unquote(value.strip()) for name, _, value in members if unquote(name.strip()) == key), "")
 
 
 def _text(value: Any) -> str:

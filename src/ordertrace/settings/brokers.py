@@ -52,7 +52,7 @@ class RepublishSettings(Section):
 DEFAULT_MESSAGES = (
     BrokerMessageSettings(
         exchange="alexandrite.orders",
-        order_id=("body:$.orderId", "body:$.OrderId", "header:x-order-id"),
+        order_id=("body:$.orderId", "body:$.OrderId", "header:x-order-id", "baggage:order.id"),
         status=("body:$.status", "body:$.Status", r"routing_key:^order\.(?P<status>[a-z_]+)$"),
     ),
 )

@@ -41,13 +41,15 @@ def span_rules(texts: Sequence[str]) -> list[Rule]:
 
 
 def parse_message_rule(text: str) -> tuple[str, str]:
-    """`body:$.path`, `header:NAME`, `property:NAME` or `routing_key:REGEX` → (source, rest).
+    """`body:$.path`, `header:NAME`, `property:NAME`, `baggage:KEY` or `routing_key:REGEX` → (source, rest).
 
     The pattern's first group is taken, or all of it. Raises ValueError with what is wrong.
     """
     source, _, rest = text.partition(":")
-    if source not in ("body", "header", "property", "routing_key") or not rest:
-        raise ValueError(f"rule {text!r}: write body:$.PATH, header:NAME, property:NAME or routing_key:REGEX")
+    if source not in ("body", "header", "property", "baggage", "routing_key") or not rest:
+        raise ValueError(
+            f"rule {text!r}: write body:$.PATH, header:NAME, property:NAME, baggage:KEY or routing_key:REGEX"
+        )
     if source == "body" and not re.fullmatch(r"\$(?:\.[^.\[\]]+|\[\d+\])+", rest):
         raise ValueError(f"rule {text!r}: write the path as $.name.name or $.name[0]")
     if source == "routing_key":
