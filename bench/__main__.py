@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from bench import broker, scale, sustained
 from bench.payloads import build_request
+from bench.replaying import measure_replay
 from bench.sending import send
 from bench.server import Server
 from bench.shapes import measure_shapes
@@ -116,6 +117,7 @@ def measure(spans: int, directory: Path, shapes: bool) -> dict[str, str | float]
         if shapes:
             result |= measure_shapes(server, directory, spans / stored_seconds)
             stored = int(server.metric("ordertrace_spans_stored_total"))
+    result |= measure_replay(directory / "data", spans / stored_seconds)
     result["disk_bytes_a_span"] = _merged_bytes(directory / "data") / stored
     return result
 
