@@ -14,6 +14,8 @@ from ordertrace.model.board import Board, Dot, Figure, StepColumn, SystemSight
 from ordertrace.model.coverage import Advice, AdviceKind, Coverage, SystemCoverage
 from ordertrace.model.flow import Flow
 from ordertrace.model.order import (
+    Deviation,
+    DeviationKind,
     Diagnosis,
     DiagnosisKind,
     ErrorDetail,
@@ -227,7 +229,15 @@ def fresh() -> OrderTimeline:
 
 
 def closed() -> OrderTimeline:
-    return build_timeline(full_script("A-24001", NOW - timedelta(hours=3), 9), OrderState.CLOSED)
+    """Done, though it was submitted twice and one step was left out."""
+    timeline = build_timeline(full_script("A-24001", NOW - timedelta(hours=3), 9), OrderState.CLOSED)
+    submitted = next(event for event in timeline.events if event.status == PATH[1])
+    shipped = next(event for event in timeline.events if event.status == PATH[7])
+    deviations = (
+        Deviation(DeviationKind.REPEATED, PATH[1], PATH[1], submitted.at, SHOP, 0.9, (submitted.id,)),
+        Deviation(DeviationKind.SKIPPED, PATH[6], PATH[5], shipped.at, MES, 0.6, (shipped.id,)),
+    )
+    return replace(timeline, order=replace(timeline.order, deviations=deviations))
 
 
 def stuck() -> OrderTimeline:

@@ -26,6 +26,7 @@ PAGES = [
     "/messages",
     "/messages/fan",
     "/queues",
+    "/systems",
     "/rules?q=A-24551&id=attribute:shop.order",
     "/incidents",
     f"/incidents/{every_incident()[1].incident.id}",

@@ -267,3 +267,13 @@ def test_an_order_whose_diagnosis_is_not_certain_says_what_would_make_it_surer(c
     told = {name: 'id="surer"' in client.get(f"/orders/{name}").text for name in systems}
     assert told == {name: system in ("crm", "mes") for name, system in systems.items()}
     assert True in told.values()
+
+
+def test_an_order_says_where_it_left_its_flow(client: TestClient) -> None:
+    text = client.get("/orders/A-24001").text
+    assert "“order submitted” happened again: Shop brought it about more than once." in text
+    assert "“packing” was skipped after “production finished”: MES never showed it." in text
+    assert text.count('class="rule deviation"') == 2
+    assert text.count('<span class="word soon">step repeated</span>') == 1
+    assert "step repeated, step skipped" in client.get("/?q=A-24001&deviation=any").text
+    assert client.get("/?deviation=odd").status_code == 400

@@ -168,7 +168,7 @@ def test_closed_system_is_inferred_and_future_is_ghost() -> None:
 def test_ended_order_has_no_future() -> None:
     chart = build_chart(closed(), VIEWER)
     assert chart
-    assert not chart.rules
+    assert {rule.form for rule in chart.rules} == {"deviation"}  # where it left its flow, no now and no deadline
     assert {bar.form for bar in chart.bars} == {"seen", "inferred"}
 
 

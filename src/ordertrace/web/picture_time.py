@@ -47,7 +47,7 @@ def draw_deviations(d: Drawing) -> list[Rule]:
         x = d.axis.x(deviation.at)
         text = deviation_title(deviation.kind, d.viewer.language)
         room = not rules or x - rules[-1].x > len(rules[-1].text) * CHARACTER + 12
-        rules.append(Rule(x, text if room else "", "deviation", "start", 58))
+        rules.append(Rule(x, text if room else "", "deviation", "start", 44))
     return rules
 
 
