@@ -122,9 +122,18 @@ def test_the_makefile_stays_small() -> None:
     assert len(re.findall(r"^([\w-]+):(?!=)", text, flags=re.MULTILINE)) <= 15
 
 
-def test_the_lock_names_no_registry() -> None:
-    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_the_locks_name_no_registry(name: str) -> None:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
     assert all(re.fullmatch(r"[a-z0-9_.-]+(\[[a-z,]+\])?==[^ @/]+( ;.*)?", line) for line in lines)
+
+
+def test_what_tests_alone_need_is_not_installed_to_run() -> None:
+    run, dev = (
+        set((ROOT / name).read_text("utf-8").splitlines()) for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert run < dev, "the same versions"
+    assert not [line for line in run if line.startswith(("pm4py==", "pytest==", "sphinx=="))]
 
 
 def test_the_pages_build(tmp_path: Path) -> None:
