@@ -232,3 +232,5 @@ async def test_an_order_with_very_many_facts_keeps_its_statuses_and_its_newest(s
     events = await events_of(store, "A-1")
     assert len(events) == 2_000
     assert (events[0].status, events[-1].span_id) == ("SUBMITTED", "call-2049")
+    among_many = await OrderStore(store, FLOW).find_events(["A-1", *(f"A-{n}" for n in range(2, 1_001))])
+    assert [len(among_many["A-1"]), among_many["A-1"][0].status] == [400, "SUBMITTED"]
