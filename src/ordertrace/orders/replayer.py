@@ -148,6 +148,7 @@ class Replayer:
         if self._replay.phase is ReplayPhase.COLUMNS:
             await self._find_columns()
         self._linker = self._build_linker()
+        await self._replays.keep_sequences()
         await self._work_history()
         _, first = await self._replays.count(self._replay.until)
         await self._replays.keep_what_has_no_evidence(first)

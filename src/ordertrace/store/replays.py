@@ -177,6 +177,10 @@ class ReplayStore:
         ((count, first),) = await self._store.query("replay_deliveries")
         return first if count else _FOREVER
 
+    async def keep_sequences(self) -> None:
+        """Takes over what sequences have named, before anything else: they are not there for long."""
+        await self.shadow.keep("replay_kept_sequences", {})
+
     async def keep_what_has_no_evidence(self, first: dict[str, datetime]) -> None:
         """Takes over facts and keys whose evidence retention has dropped; `first` is when the earliest that is there came."""
         given = {"spans": first[SPANS], "logs": first[LOGS], "messages": first[MESSAGES]}
