@@ -28,6 +28,7 @@ def serve(path: Path | None) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    gc.disable()  # until all is there: looking for garbage among what is loaded takes a tenth of the start
     from ..app import serving  # the engine takes a second to load, which no other command should wait for
 
     async with serving(settings) as server:
@@ -39,9 +40,9 @@ async def _serve(settings: Settings) -> None:
 
 def tame_garbage_collection() -> None:
     """Lets what stays for good be, and looks through the rest less often: open orders are many objects and no garbage."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
+    gc.enable()
 
 
 def where_to_look(settings: Settings, server: Server) -> list[str]:
