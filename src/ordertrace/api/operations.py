@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from ..metrics import Metrics
 from ..model.forwarding import ForwardingState
 from ..settings import Settings
-from . import models
+from . import system_models
 from .problems import problem_responses, refuse_parameters, to_problem
 
 
@@ -51,11 +51,11 @@ def build_operations(
         return to_problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"Retry-After": "1"})
 
     @router.get("/api/v1/intake", responses=problem_responses(400), summary="What came in, and what of it waits")
-    async def get_intake(request: Request) -> models.Intake:
+    async def get_intake(request: Request) -> system_models.Intake:
         refuse_parameters(request)
         told = addresses() if addresses else {}
-        return models.Intake(
-            receivers=models.Receivers(
+        return system_models.Intake(
+            receivers=system_models.Receivers(
                 otlp_grpc=told.get("otlp_grpc", settings.listen.otlp_grpc),
                 otlp_http=told.get("otlp_http", settings.listen.otlp_http),
                 zipkin=told.get("zipkin", settings.listen.zipkin),
@@ -68,7 +68,7 @@ def build_operations(
             queued_bytes=_total(metrics.registry, "ordertrace_journal_queued_bytes"),
             sweeps=_total(metrics.registry, "ordertrace_sweep_seconds_count"),
             settle_seconds=settings.sweep.settle.total_seconds(),
-            forwarding=models.Forwarding(**asdict(forwarding())) if forwarding else None,
+            forwarding=system_models.Forwarding(**asdict(forwarding())) if forwarding else None,
         )
 
     return router

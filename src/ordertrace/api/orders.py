@@ -15,7 +15,7 @@ from ..orders.closed_work import infer_operations
 from ..orders.reader import OrderReader
 from ..settings import Settings
 from ..texts import advice_sentence, change_place, deviation_sentence, diagnosis_sentence
-from . import models
+from . import models, system_models
 from .language import choose_language
 from .problems import problem_responses, refuse_parameters
 
@@ -75,10 +75,10 @@ def sentences(flow: Flow, default: str) -> Callable[..., models.Sentence]:
     return reads
 
 
-def advices(flow: Flow, default: str) -> Callable[..., models.WordAdvice]:
+def advices(flow: Flow, default: str) -> Callable[..., system_models.WordAdvice]:
     """A dependency of routes: how to word an advice for the caller."""
 
-    def reads(response: Response, accept_language: Annotated[str, Header()] = "") -> models.WordAdvice:
+    def reads(response: Response, accept_language: Annotated[str, Header()] = "") -> system_models.WordAdvice:
         language = choose_language(accept_language, default)
         response.headers["Content-Language"] = language
         response.headers["Vary"] = "Accept-Language"
@@ -109,22 +109,24 @@ def build_orders(reader: OrderReader, settings: Settings) -> APIRouter:
         request: Request,
         order_id: Annotated[str, Path(alias="id", min_length=1, max_length=_NAME_LENGTH_MAX, pattern=_NAME_PATTERN)],
         sentence: Annotated[models.Sentence, Depends(reads)],
-        word: Annotated[models.WordAdvice, Depends(advises)],
+        word: Annotated[system_models.WordAdvice, Depends(advises)],
     ) -> models.OrderTimeline:
         refuse_parameters(request)
         timeline = await reader.get_timeline(order_id, datetime.now(UTC))
         inferred = infer_operations(timeline.events, timeline.lives, reader.flow)
         surer = await reader.get_surer(timeline.order, datetime.now(UTC))
-        return models.to_timeline(timeline, sentence, inferred, models.to_advice(surer, word) if surer else None)
+        return models.to_timeline(timeline, sentence, inferred, system_models.to_advice(surer, word) if surer else None)
 
     @router.get("/flow", responses=problem_responses(400), summary="The expected life of an order")
-    async def get_flow(request: Request) -> models.Flow:
+    async def get_flow(request: Request) -> system_models.Flow:
         refuse_parameters(request)
-        return models.to_flow(reader.flow)
+        return system_models.to_flow(reader.flow)
 
     @router.get("/systems", responses=problem_responses(400, 503), summary="The systems and how well they are seen")
-    async def list_systems(request: Request, word: Annotated[models.WordAdvice, Depends(advises)]) -> models.SystemList:
+    async def list_systems(
+        request: Request, word: Annotated[system_models.WordAdvice, Depends(advises)]
+    ) -> system_models.SystemList:
         refuse_parameters(request)
-        return models.to_systems(await reader.get_systems(datetime.now(UTC)), word)
+        return system_models.to_systems(await reader.get_systems(datetime.now(UTC)), word)
 
     return router
