@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +28,7 @@ from ..store.log_writer import LogWriter
 from ..store.span_writer import SpanWriter
 from ..store.store import Store
 from ..store.zipkin_writer import ZipkinWriter
+from .backlog import Backlog, Join
 from .check import Checked, LogCheck, TraceCheck
 from .journal import Journal, Segment
 from .kinds import Kind
@@ -36,14 +36,6 @@ from .repeats import Repeats
 from .storing import Check, GroupStorer, too_little_left
 from .zipkin import ZipkinCheck
 
-Join = Callable[[Sequence[datetime], Sequence[datetime]], Awaitable[None]]
-"""Takes the times of insertion of groups of spans and of groups of log records."""
-
-
-_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-_UNJOINED_MAX = 64  # groups in the store whose order facts are not derived yet
-_GROUPS_JOINED_MAX = 16  # at once
-_SPANS_JOINED_MIN = 300_000  # at once, while more are being stored
 _DRAIN_SECONDS, _DRAIN_TROUBLED_SECONDS = 30.0, 3.0
 _GUARD_SECONDS = 0.5
 _CLOCK_GRAIN_SECONDS = 0.002  # uvloop's clock counts whole milliseconds: a timer may ring before its time
@@ -98,11 +90,8 @@ class Intake:
         self._store_thread = ThreadPoolExecutor(1, "store-writer")
         self._in_flight: dict[bytes, asyncio.Future[None]] = {}
         self._wake = asyncio.Event()
-        self._closed: asyncio.Queue[Segment | Path | asyncio.Future[None]] = asyncio.Queue()
-        self._stored: asyncio.Queue[Segment | asyncio.Future[None]] = asyncio.Queue(_UNJOINED_MAX)
         self._flushes: list[asyncio.Future[None]] = []
         self._queued_bytes = 0
-        self._unstored = 0  # groups handed over and not in the store yet
         self._problems: dict[str, str] = {"intake": "the intake has not started"}
         self._started = self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,8 +108,6 @@ class Intake:
         left = self._journal.prepare()
         self._places = (place, directory) if directory.is_dir() else (place,)
         await asyncio.to_thread(self._recall, left)
-        for path in left:
-            self._closed.put_nowait(path)
         self._rings_at = 0.0  # uvloop's handles do not tell
         self._timer = asyncio.get_running_loop().call_later(0, self._wake.set)
         client = await asyncio.to_thread(self._store.connect)
@@ -130,17 +117,30 @@ class Intake:
             Kind.ZIPKIN: ZipkinWriter(client, self._settings, self._metrics),
         }
         checks: dict[Kind, Check] = {kind: lane.check for kind, lane in self._lanes.items()}
-        self._storer = GroupStorer(
+        storer = GroupStorer(
             self._journal, writers, checks, self._metrics, self._places, self._bounds.free_bytes_min // 2
         )
+        self._backlog = Backlog(
+            self._journal,
+            storer,
+            self._repeats,
+            self._join,
+            self._metrics,
+            self._problems,
+            self._note_stored,
+            self._store_thread,
+            self._journal_thread,
+        )
+        for path in left:
+            self._backlog.put(path)
         self._started = True
         self._problems.clear()
         self._tasks = [
             asyncio.create_task(self._running(work(), name), name=name)
             for name, work in (
                 ("journaling", self._journaling),
-                ("storing", self._storing),
-                ("joining", self._joining),
+                ("storing", self._backlog.storing),
+                ("joining", self._backlog.joining),
                 ("guarding", self._guarding),
             )
         ]
@@ -316,7 +316,7 @@ class Intake:
                 if flushes or self._is_due(kind):
                     self._hand_over(kind)
             for done in flushes:
-                self._closed.put_nowait(done)
+                self._backlog.put(done)
 
     def _next_batch(self, kind: Kind, lane: _Lane) -> list[_Waiting]:
         """What fits into the open segment, at least one request."""
@@ -355,7 +355,7 @@ class Intake:
         While the store is busy a group goes on growing, however old: fewer and larger ones cost less.
         """
         segment = self._journal.segment(kind)
-        if segment is None or self._unstored:
+        if segment is None or self._backlog.is_storing:
             return False
         left = segment.opened + self._bounds.group_age_max.total_seconds() - time.monotonic()
         if left > 0:
@@ -369,95 +369,10 @@ class Intake:
     def _hand_over(self, kind: Kind) -> None:
         if segment := self._journal.close_segment(kind):
             self._metrics.group_spans.observe(segment.count)
-            self._unstored += 1
-            self._closed.put_nowait(segment)
+            self._backlog.put(segment)
 
-    # Store
-
-    async def _storing(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            item = await self._closed.get()
-            if isinstance(item, Path):
-                segment = await self._left_behind(item)
-                if segment is None:
-                    continue
-                self._unstored += 1
-                item = segment
-            if isinstance(item, Segment):
-                await self._persist("store", loop.run_in_executor, self._store_thread, self._storer.write, item)
-                self._count_queued(-item.size)
-                stored = self._metrics.logs_stored if item.kind is Kind.LOGS else self._metrics.spans_stored
-                stored.inc(item.count)
-                self._unstored -= 1
-                self._wake.set()
-            await self._stored.put(item)
-
-    async def _left_behind(self, path: Path) -> Segment | None:
-        """Reads a segment of an earlier run; what is damaged in it is set aside and counted."""
-        try:
-            segment, damaged = await asyncio.to_thread(self._journal.read, path)
-        except Invalid:
-            segment, damaged = None, 1
-            self._journal.set_file_aside(path)
-        except OrdertraceError as error:
-            self._problems[path.name] = str(error)
-            return None
-        if damaged:
-            self._metrics.groups_set_aside.inc(damaged)
-            _log.error("records of the journal are damaged and set aside", segment=path.name, records=damaged)
-        return segment
-
-    async def _persist(self, part: str, call: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Calls until it succeeds; meanwhile `ready` tells why not."""
-        attempt = 0
-        while True:
-            try:
-                await call(*arguments)
-            except (OrdertraceError, OSError) as error:
-                self._problems[part] = str(error)
-                _log.error("cannot go on, trying again", part=part, error=str(error))
-                await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
-                attempt += 1
-            else:
-                self._problems.pop(part, None)
-                return
-
-    # Orders
-
-    async def _joining(self) -> None:
-        while True:
-            items = await self._next_stored()
-            segments = [item for item in items if isinstance(item, Segment)]
-            spans = [segment.inserted_at for segment in segments if segment.requests and segment.kind is not Kind.LOGS]
-            logs = [segment.inserted_at for segment in segments if segment.requests and segment.kind is Kind.LOGS]
-            if spans or logs:
-                await self._persist("orders", self._join, spans, logs)
-            if segments:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._journal_thread, self._let_go, segments)
-            for item in items:
-                if isinstance(item, asyncio.Future) and not item.done():
-                    item.set_result(None)
-
-    async def _next_stored(self) -> list[Segment | asyncio.Future[None]]:
-        """All that is stored; while a group is being stored, that one too, since fewer and larger joins cost less."""
-        items, spans = list[Segment | asyncio.Future[None]](), 0
-        while not items or not self._stored.empty() or (self._unstored and 0 < spans < _SPANS_JOINED_MIN):
-            items.append(item := await self._stored.get())
-            spans = spans + item.count if isinstance(item, Segment) else _SPANS_JOINED_MIN
-            if len(items) == _GROUPS_JOINED_MAX:
-                break
-        return items
-
-    def _let_go(self, segments: Sequence[Segment]) -> None:
-        """Forgets segments that are stored and joined, but not which requests were in them; in the journal's thread.
-
-        On a full disk a repeat may be written twice: better than keeping what would make room.
-        """
-        try:
-            self._repeats.keep(digest for segment in segments for digest in segment.digests)
-        except Unavailable as error:
-            _log.warning("requests that are sent again after a restart may be stored twice", error=str(error))
-        for segment in segments:
-            self._journal.remove(segment)
+    def _note_stored(self, segment: Segment) -> None:
+        self._count_queued(-segment.size)
+        stored = self._metrics.logs_stored if segment.kind is Kind.LOGS else self._metrics.spans_stored
+        stored.inc(segment.count)
+        self._wake.set()
