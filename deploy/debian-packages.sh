@@ -60,6 +60,7 @@ case $needed in
             wants chromium chromium chromium-browser google-chrome
             [ -n "$(find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[to]tf' 2> /dev/null | head -n 1)" ] ||
                 missing="$missing fonts-noto-core"
+            ldconfig -p | grep -q 'libatomic\.so\.1' || missing="$missing libatomic1" # the browser's driver loads it
             wants prometheus prometheus
             wants prometheus-alertmanager prometheus-alertmanager alertmanager
         fi

@@ -82,8 +82,10 @@ async def _drive(
                     await at_rest(driver.ledger)
                 for task in tasks:
                     task.cancel()
-    except* (RunError, httpx2.HTTPError) as group:
-        error: BaseException = group
+    except BaseExceptionGroup as group:  # not `except*`: what is raised there may come out in a group again
+        error: BaseException | None = group.subgroup((RunError, httpx2.HTTPError))
+        if error is None:
+            raise
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise RunError(str(error) or type(error).__name__) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,10 @@ from ordertrace.store.clocks import ClockStore
 from ordertrace.store.coverage import CoverageStore
 from ordertrace.store.joiner import Joiner
 from ordertrace.store.store import Store, open_store
-from tests.store.test_joiner import insert
+from tests.store.test_joiner import NOW, insert
 
 FLOW = build_flow(Settings())
 AROUND = Surroundings(watches_brokers=True, otlp_http="127.0.0.1:4318")
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def trace(name: str, *spans: Mapping[str, object]) -> list[dict[str, object]]:
 async def seen(store: Store) -> dict[str, SystemCoverage]:
     skews = Skews(ClockStore(store, FLOW))
     reader = CoverageReader(CoverageStore(store), FLOW, EventClock(timedelta(seconds=30)), skews, AROUND)
-    return {system.sight.name: system for system in await reader.find(datetime.now(UTC))}
+    return {system.sight.name: system for system in await reader.find(NOW + timedelta(seconds=1))}
 
 
 async def test_spans_of_a_trace_that_names_its_order_are_joined(store: Store) -> None:
