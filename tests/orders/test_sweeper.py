@@ -155,6 +155,12 @@ async def test_what_is_about_to_be_late_needs_attention_too(house: House) -> Non
     assert ([order.id for order in board.attention], board.attention_count) == (["A-1"], 1)
 
 
+async def test_what_is_late_but_not_swept_yet_needs_attention_once(house: House) -> None:
+    await house.hear(told("shop", "SUBMITTED", 0), ago=timedelta(minutes=31))
+    board = await house.reader.get_board(SETTLED)
+    assert ([order.id for order in board.attention], board.attention_count) == (["A-1"], 1)
+
+
 async def test_step_times_are_measured_once(house: House) -> None:
     await house.hear(told("shop", "INITIATED", 0), ago=timedelta(minutes=5))
     await house.sweeper.sweep(NOW)

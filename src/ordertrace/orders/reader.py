@@ -12,7 +12,7 @@ from ..errors import NotFound
 from ..model.board import Board, SystemSight
 from ..model.coverage import SystemCoverage
 from ..model.flow import Flow
-from ..model.order import Order, OrderEvent, OrderFilter, OrderPage, OrderState, OrderTimeline
+from ..model.order import Order, OrderEvent, OrderFilter, OrderPage, OrderTimeline
 from ..store.clocks import ClockStore
 from ..store.coverage import CoverageStore
 from ..store.messages import MessageStore
@@ -122,9 +122,11 @@ class OrderReader:
         columns, hours, page = await asyncio.gather(
             self._get_columns(now), self._course(now), self.find_orders(worst, now)
         )
-        trouble = [order for order in page.orders if order.state in (OrderState.STUCK, OrderState.FAILED)]
-        soon_late = await self.build_orders(soon_late_ids(columns, _SOON_LATE), now)
-        counts = build_counts(columns)
+        counts = build_counts(columns)  # what the sweep holds something against comes first in a page
+        trouble = page.orders[: counts["stuck"] + counts["failed"]]
+        named = {order.id for order in trouble}  # a sweep may lie between the two answers
+        near = [order_id for order_id in soon_late_ids(columns, _SOON_LATE) if order_id not in named]
+        soon_late = await self.build_orders(near, now)
         return Board(
             at=now,
             figures=build_figures(counts, hours),

@@ -12,7 +12,6 @@ from ..model.order import OrderFilter
 from .paths import PathStore
 from .store import Row, Store
 
-VARIANTS_MAX = 100
 _STEPS_MAX, _HOPS_MAX, _COURSE_ROWS_MAX = 60, 60, 10_000
 _FACTS_LOOKED_AT = 400_000
 _SAMPLE_MAX, _VALUES_MAX, _SUPPORT_MIN = 150, 2_000, 3

@@ -111,14 +111,6 @@ class MessageStore:
         rows = await self._store.query("queues_seen", {"since": now - timedelta(minutes=10)})
         return tuple(_queue(row) for row in rows)
 
-    async def queue_course(
-        self, broker: str, queue: str, since: datetime, until: datetime, spans: int = 120
-    ) -> Sequence[Row]:
-        """(start, ready, unacked, consumers, published a second, delivered a second) in equal spans, oldest first."""
-        seconds = max(5, int((until - since).total_seconds() / max(1, spans)))
-        parameters = {"broker": broker, "queue": queue, "since": since, "until": until, "seconds": seconds}
-        return await self._store.query("queue_course", parameters)
-
     async def queue_courses(self, since: datetime, until: datetime, spans: int) -> Sequence[Row]:
         """(broker, queue, start, ready, published a second, delivered a second) of all queues in equal spans, oldest first."""
         seconds = max(5, int((until - since).total_seconds() / max(1, spans)))

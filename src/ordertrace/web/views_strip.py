@@ -17,7 +17,7 @@ from .views_orders import order_url, shorten_id
 LEFT, COLUMN_MIN, WIDTH = 74.0, 118.0, 1270.0
 TOP, DEADLINE, BOTTOM, HEIGHT = 64.0, 164.0, 316.0, 326.0
 SHARE_MAX = 10.0
-RADIUS, PITCH = 4.0, 9.2
+PITCH = 9.2
 TROUBLE = ("stuck", "failed")
 LATE_LABELS, LATE_PITCH = 6, 18.0
 TITLE_CHARACTER = 7.4
