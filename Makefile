@@ -67,12 +67,13 @@ $(VENV)/bin/uv: requirements.lock
 # uv is quicker; pip knows registries that are configured for pip alone.
 define install_pinned
 @echo "Installing the pinned packages into $(VENV) …"
-@$(BIN)/uv pip install -q -p $(BIN)/python -r $(1) || $(BIN)/python -m pip install -q --disable-pip-version-check -r $(1)
+@$(BIN)/uv pip install -q -p $(BIN)/python $(2) -r $(1) || $(BIN)/python -m pip install -q --disable-pip-version-check -r $(1)
 endef
 
 $(VENV)/.installed: pyproject.toml requirements.lock $(VENV)/bin/uv
-	$(call install_pinned,requirements.lock)
+	$(call install_pinned,requirements.lock,--compile-bytecode)
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
