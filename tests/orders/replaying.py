@@ -27,6 +27,7 @@ from ordertrace.orders.replayer import Replayer
 from ordertrace.orders.skew import Skews
 from ordertrace.settings import Settings
 from ordertrace.store.clocks import ClockStore
+from ordertrace.store.columns import ColumnStore
 from ordertrace.store.joiner import Joiner
 from ordertrace.store.linking import LinkStore
 from ordertrace.store.messages import MessageStore
@@ -153,7 +154,7 @@ class Joining:
         self.store = store
         self.settings = settings
         self._joiner = Joiner(store, flow)
-        self._replays = ReplayStore(store, Shadow(settings, Metrics(), store), settings.order, flow)
+        self._replays = ReplayStore(store, Shadow(settings, Metrics(), store), flow)
         links = LinkStore(store, settings.order, flow)
         self.linker = Linker(links, Skews(ClockStore(store, flow)), lambda groups: None, flow, watches_brokers=True)
 
@@ -251,7 +252,7 @@ def prepare(step: str) -> None:
     calls = iter(range(100))
     match step:
         case "columns asked for":
-            dying(ReplayStore, "rewrite_columns", lambda *_: True, after=True)
+            dying(ColumnStore, "rewrite_messages", lambda *_: True, after=True)
         case "a part joined":
             dying(ReplayStore, "save", lambda _, replay, __: _parts(replay) and next(calls) == 3, after=False)
         case "a part noted":

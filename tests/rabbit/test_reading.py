@@ -117,7 +117,8 @@ def read(body: object, *, order_id: tuple[str, ...] = (), status: tuple[str, ...
     )
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {"exchange": "orders.x", "routing_keys": ["order.shipped.A-7"], "properties": {}, "headers": {}} | said
-    return mapping.read(Said(body=encoded, **given))
+    reading = mapping.read(Said(body=encoded, **given))
+    return reading.order_id, reading.status
 
 
 def test_rules_in_order() -> None:

@@ -1,6 +1,6 @@
 """What determines how evidence becomes facts about orders, as digests: other digests, other rows. Pure.
 
-Not in it: privacy rules and rules for messages. They are applied to what comes in, and what they left out is nowhere.
+Not in it: privacy rules. They are applied to what comes in: what they left out is nowhere, and what they kept stays.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from ..store.statements import digest_of
 
 _REVISION = 1  # raised where code beside the statements joins otherwise than before
 
-COLUMNS = frozenset({"order.id", "order.status"})
+TELEMETRY_COLUMNS = frozenset({"order.id", "order.status"})
 """Parts that speak of columns of stored spans and log records, too."""
+
+MESSAGE_COLUMNS = frozenset({"broker.message", "step", "system"})
+"""Parts that speak of columns of stored messages: what rules find in them, and who publishes which status."""
 
 
 def build_prints(settings: Settings) -> dict[str, str]:
     """A digest for each part of the settings that facts depend on, and one for our own doing."""
-    services = [(system.name, system.services or (system.name,)) for system in settings.system]
+    services = [(system.name, system.services or (system.name,), system.closed) for system in settings.system]
+    messages = [(broker.name, [section.model_dump() for section in broker.message]) for broker in settings.broker]
     steps = [(step.status, step.system) for step in settings.step]
     return {
         "order.id": _digest(settings.order.id),
@@ -30,6 +34,7 @@ def build_prints(settings: Settings) -> dict[str, str]:
         "system": _digest(services),
         "flow": _digest([sorted(settings.flow.closed), sorted(settings.flow.cancelled)]),
         "broker": _digest(bool(settings.broker)),
+        "broker.message": _digest(messages),
         "ordertrace": f"{_REVISION}-{digest_of('join_', 'link_', 'replay_message_facts', 'replay_log_places')}",
     }
 

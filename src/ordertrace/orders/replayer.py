@@ -22,12 +22,13 @@ from ..model.flow import Flow
 from ..model.replay import Replay, ReplayPhase
 from ..settings import Settings
 from ..store.clocks import ClockStore
+from ..store.columns import MESSAGES, SPANS, ColumnStore
 from ..store.joiner import Joiner
 from ..store.linking import LinkStore
-from ..store.replays import MESSAGES, ROWS_A_PART, SOURCES, SPANS, Part, ReplayStore, arrived_condition
+from ..store.replays import ROWS_A_PART, SOURCES, Part, ReplayStore, arrived_condition
 from ..store.shadow import Shadow
 from ..store.store import Store
-from .fingerprint import COLUMNS, build_prints, differing
+from .fingerprint import MESSAGE_COLUMNS, TELEMETRY_COLUMNS, build_prints, differing
 from .linker import Linker
 from .skew import Skews
 
@@ -63,7 +64,8 @@ class Replayer:
         self._metrics = metrics
         self._live_linker = linker
         self._shadow = Shadow(settings, metrics, store)
-        self._replays = ReplayStore(store, self._shadow, settings.order, flow, rows_a_part)
+        self._replays = ReplayStore(store, self._shadow, flow, rows_a_part)
+        self._columns = ColumnStore(store, settings, flow)
         self._joiner = Joiner(self._shadow, flow)
         self._links = LinkStore(self._shadow, settings.order, flow)
         self._skews = Skews(ClockStore(store, flow))
@@ -71,6 +73,7 @@ class Replayer:
         self._watches_brokers = bool(settings.broker)
         self._linker = self._build_linker()
         self._delivered_since = _EPOCH
+        self._changed = TELEMETRY_COLUMNS | MESSAGE_COLUMNS  # as long as nothing says what has stayed
         self._replay: Replay | None = None
         self._problem = ""
         self._said_at = _EPOCH
@@ -130,7 +133,9 @@ class Replayer:
         total, _ = await self._replays.count(asked_at)
         reasons = differing(self._prints, in_force)
         begun_before = newest is not None and newest.phase is not ReplayPhase.DONE
-        rewrites = begun_before or not in_force or bool(COLUMNS & set(reasons))
+        if not begun_before and in_force:
+            self._changed = frozenset(reasons)
+        rewrites = bool(self._changed & (TELEMETRY_COLUMNS | MESSAGE_COLUMNS))
         phase = ReplayPhase.COLUMNS if rewrites else ReplayPhase.FACTS
         replay = Replay(
             asked_at, phase, self._prints, reasons, asked_at, _FIRST_DAY, "", "", "", _EPOCH, asked_at, {}, total
@@ -163,9 +168,15 @@ class Replayer:
 
     async def _find_columns(self) -> None:
         assert self._replay is not None
-        await self._replays.rewrite_columns()
-        while await self._replays.columns_left():  # noqa: ASYNC110 (the engine tells nobody when it is done)
+        await self._columns.stop()
+        if self._changed & TELEMETRY_COLUMNS:
+            await self._columns.rewrite_telemetry()
+        if self._changed & MESSAGE_COLUMNS:
+            await self._columns.rewrite_messages()
+        while await self._columns.left():  # noqa: ASYNC110 (the engine tells nobody when it is done)
             await asyncio.sleep(_LOOK_SECONDS)
+        if self._changed & MESSAGE_COLUMNS:
+            await self._columns.put_findings_right()
         await self._save(replace(self._replay, phase=ReplayPhase.FACTS))
 
     async def _work_history(self) -> None:

@@ -225,7 +225,7 @@ class Detector:
         again = record.redelivered and life.delivered > 0
         if record.repeated and life.delivered and not record.redelivered:
             return False
-        life.order_id = life.order_id or record.order_id
+        life.order_id = record.order_id or life.order_id
         life.delivered_at, life.consumer = record.at, record.peer
         life.redeliveries += record.redelivered
         life.delivered += not again
@@ -307,7 +307,7 @@ class Detector:
 
     def _bury(self, book: Book, letter: DeadLetter) -> None:
         life = book.lives.setdefault(letter.key, Life(letter.key, letter.queue, letter.order_id))
-        life.order_id = life.order_id or letter.order_id
+        life.order_id = letter.order_id or life.order_id
         life.exchange, life.routing_key = letter.exchange, letter.routing_key
         life.deaths_max = max(life.deaths_max, letter.count)
         verdict = _REASONS.get(letter.reason, Verdict.DEAD_LETTERED)
@@ -401,7 +401,7 @@ def _is_dead(life: Life) -> bool:
 
 def _take_over(life: Life, record: TapRecord) -> None:
     life.published += 1
-    life.order_id = life.order_id or record.order_id
+    life.order_id = record.order_id or life.order_id
     life.exchange, life.routing_key = record.exchange, record.routing_key
     life.user, life.channel, life.persistent = record.user, record.channel, record.persistent
     life.expires_seconds = record.expiration_seconds

@@ -9,7 +9,7 @@ import fnmatch
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -39,13 +39,26 @@ class Said:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a message says: its order id and its status in capitals, each '' where no rule finds one.
+
+    `found` is what each rule found, by its text: all that is kept for other rules, or another order of them, to come.
+    """
+
+    order_id: str = ""
+    status: str = ""
+    found: Mapping[str, str] = field(default_factory=dict)
+
+
 Look = Callable[[Said, Any], str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    order_id: tuple[Look, ...]
-    status: tuple[Look, ...]
+    order_id: tuple[str, ...]
+    status: tuple[str, ...]
+    looks: Mapping[str, Look]
     reads_body: bool
 
 
@@ -57,15 +70,16 @@ class MessageMapping:
         self._patterns = frozenset(patterns)
         self._rules_of = lru_cache(maxsize=1024)(self._find_rules)
 
-    def read(self, said: Said) -> tuple[str, str]:
-        """(order id, status in capitals), each '' where no rule finds one."""
+    def read(self, said: Said) -> Reading:
+        """What the rules of the message's exchange find in it."""
         rules = self._rules_of(said.exchange)
         if rules is None:
-            return "", ""
+            return Reading()
         content = _parse(said.body) if rules.reads_body else None
-        order_id = next((text for look in rules.order_id if (text := look(said, content))), "")
-        status = next((text for look in rules.status if (text := look(said, content))), "")
-        return self.mask(order_id), self.mask(status.upper())
+        found = {rule: self.mask(text) for rule, look in rules.looks.items() if (text := look(said, content))}
+        order_id = next((found[rule] for rule in rules.order_id if rule in found), "")
+        status = next((found[rule] for rule in rules.status if rule in found), "")
+        return Reading(order_id, status.upper(), found)
 
     def mask(self, text: str) -> str:
         """The text with marks in place of addresses and of phone and card numbers."""
@@ -83,10 +97,11 @@ class MessageMapping:
 
 
 def _compile(message: BrokerMessageSettings) -> _Rules:
-    texts = (*message.order_id, *message.status)
+    texts = dict.fromkeys((*message.order_id, *message.status))
     return _Rules(
-        tuple(map(_build_look, message.order_id)),
-        tuple(map(_build_look, message.status)),
+        message.order_id,
+        message.status,
+        {text: _build_look(text) for text in texts},
         any(text.startswith("body:") for text in texts),
     )
 

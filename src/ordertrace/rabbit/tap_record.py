@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .identity import Death, Identity, first_address, read_deaths, trace_context
@@ -12,6 +12,11 @@ from .mapping import MessageMapping, Said
 OWN = "ordertrace."
 REPUBLISHED = "x-ordertrace-republished"  # the attempt that sent a message again
 ORIGIN = "x-ordertrace-origin"  # [exchange, routing key] with which it was published at first
+
+Found = Mapping[str, str]
+"""What each rule found, by its text; under `exchange` and `routing_keys` (one a line) what rules were applied to, where
+that is not the message's own: a message that died, was sent again, or has several keys.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class TapRecord:
     deaths: tuple[Death, ...]
     repeated: bool
     again: bool = False
+    found: Found = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class DeadLetter:
     status: str
     trace_id: str
     span_id: str
+    found: Found = field(default_factory=dict)
 
 
 class RecordReader:
@@ -93,19 +100,20 @@ class RecordReader:
         deaths = read_deaths(headers) if "x-death" in headers else ()
         exchange, first_key = str(trace.get("exchange_name", "")), str(keys[0]) if keys else ""
         address = origin_of(headers) or first_address(deaths, headers) or (exchange, first_key)
-        order_id, status = self._mapping.read(Said(address[0], [*keys, address[1]], properties, headers, body))
+        spoken = [*map(str, keys), address[1]]
+        reading = self._mapping.read(Said(address[0], spoken, properties, headers, body))
         trace_id, span_id = trace_context(headers)
         queues = tuple(map(str, trace.get("routed_queues") or ())) if kind == "publish" else (place,)
         return TapRecord(
             kind="published" if kind == "publish" else "delivered",
             at=at,
-            key=self._identity.key_of(*address, properties, headers, body, order_id),
+            key=self._identity.key_of(*address, properties, headers, body, reading.order_id),
             message_id=self._mapping.mask(str(properties.get("message_id", ""))),
             exchange=exchange,
             routing_key=first_key,
             queues=tuple(queue for queue in queues if not queue.startswith(OWN)),
-            order_id=order_id,
-            status=status,
+            order_id=reading.order_id,
+            status=reading.status,
             user=str(trace.get("user", "")),
             peer=peer,
             channel=f"{trace.get('connection', '')} ({trace.get('channel', 0)})",
@@ -117,6 +125,7 @@ class RecordReader:
             deaths=deaths,
             repeated=repeated,
             again=REPUBLISHED in headers and "routed_queues" in trace,
+            found=_with_address(reading.found, address[0], spoken, (exchange, first_key)),
         )
 
     def read_kept(
@@ -127,8 +136,8 @@ class RecordReader:
         address = origin_of(headers) or first_address(deaths, headers)
         if address is None:
             return None
-        order_id, _ = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
-        key = self._identity.key_of(*address, properties, headers, body, order_id)
+        reading = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
+        key = self._identity.key_of(*address, properties, headers, body, reading.order_id)
         return key, deaths[0].queue if deaths else "", address
 
     def read_dead_letter(
@@ -141,22 +150,31 @@ class RecordReader:
             return None
         address = origin_of(headers) or address
         newest = deaths[0]
-        order_id, status = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
+        reading = self._mapping.read(Said(address[0], [address[1]], properties, headers, body))
         trace_id, span_id = trace_context(headers)
         return DeadLetter(
             at=at,
-            key=self._identity.key_of(*address, properties, headers, body, order_id),
+            key=self._identity.key_of(*address, properties, headers, body, reading.order_id),
             message_id=self._mapping.mask(str(properties.get("message_id") or "")),
             exchange=address[0],
             routing_key=address[1],
             queue=newest.queue,
             reason=newest.reason,
             count=newest.count,
-            order_id=order_id,
-            status=status,
+            order_id=reading.order_id,
+            status=reading.status,
             trace_id=trace_id,
             span_id=span_id,
+            found=reading.found,
         )
+
+
+def _with_address(found: Found, exchange: str, keys: Sequence[str], own: tuple[str, str]) -> Found:
+    """What rules found, and what they were applied to where that is not the message's own exchange and key."""
+    extra = {} if exchange == own[0] else {"exchange": exchange}
+    if set(keys) != {own[1]}:
+        extra["routing_keys"] = "\n".join(dict.fromkeys(keys))
+    return {**found, **extra} if extra else found
 
 
 def _seconds(expiration: Any) -> float | None:

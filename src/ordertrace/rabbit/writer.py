@@ -25,7 +25,9 @@ _FACT_COLUMNS = (
     "order_id", "at", "event_id", "system", "kind", "span_kind", "name", "status", "rank", "trace_id", "span_id",
     "message_id", "destination", "queue", "joined_by", "confidence", "inserted_at",
 )  # fmt: skip
-_DELIVERY_COLUMNS = ("broker", "channel", "at", "key", "queue", "routing_key", "order_id", "system", "inserted_at")
+_DELIVERY_COLUMNS = (
+    "broker", "channel", "at", "key", "queue", "exchange", "routing_key", "order_id", "system", "found", "inserted_at",
+)  # fmt: skip
 _FACT_CONFIDENCE = 0.95
 
 
@@ -59,11 +61,11 @@ class MessageWriter:
         published = record.kind == "published"
         kind = "redelivered" if record.redelivered else record.kind
         system, status = self._publisher(record) if published else (record.peer, "")
-        at = _time(record.at)
+        at, found = _time(record.at), {**record.found, "peer": record.peer}
         for queue in record.queues or ("",):
             self._events.append(
                 (self._broker, record.key, queue, at, kind, record.message_id, record.exchange, record.routing_key,
-                 record.order_id, record.status, system, "", record.trace_id, record.span_id)
+                 record.order_id, record.status, system, "", record.trace_id, record.span_id, found)
             )  # fmt: skip
             state = "delivered" if not published else "queued" if queue else "published"
             self._metrics.messages.labels(queue, state).inc()
@@ -75,9 +77,11 @@ class MessageWriter:
                     at,
                     record.key,
                     record.queues[0],
+                    record.exchange,
                     record.routing_key,
                     record.order_id,
                     system,
+                    found,
                 )
             )
         if record.order_id and not record.redelivered:
@@ -88,7 +92,7 @@ class MessageWriter:
         self._events.append(
             (self._broker, letter.key, letter.queue, _time(letter.at), "dead_lettered", letter.message_id,
              letter.exchange, letter.routing_key, letter.order_id, letter.status, "", letter.reason, letter.trace_id,
-             letter.span_id)
+             letter.span_id, {**letter.found, "exchange": letter.exchange})
         )  # fmt: skip
 
     def take_settled(self, settled: Sequence[Settled], vanished: Sequence[Life], now: datetime) -> None:
@@ -129,7 +133,8 @@ class MessageWriter:
             rows = [(*row, inserted_at) for row in facts]
             writing.append(self._store.insert("told_events", _FACT_COLUMNS, rows))
         if events:
-            writing.append(self._messages.save_events([(*row, inserted_at) for row in events]))
+            steps, found = [(*row[:-1], inserted_at) for row in events], [row[-1] for row in events]
+            writing.append(self._messages.save_events(steps, found))
         if deliveries := self._deliveries[:]:
             rows = [(*row, inserted_at) for row in deliveries]
             writing.append(self._store.insert("channel_deliveries", _DELIVERY_COLUMNS, rows))
@@ -170,7 +175,7 @@ class MessageWriter:
 
 
 def _step(broker: str, key: str, queue: str, at: datetime, kind: str, reason: str) -> Row:
-    return broker, key, queue, at, kind, "", "", "", "", "", "", reason, "", ""
+    return broker, key, queue, at, kind, "", "", "", "", "", "", reason, "", "", {}
 
 
 def _time(seconds: float) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -153,9 +153,10 @@ class MessageStore:
         rows = await self._store.query("watch_last", {"broker": broker})
         return _time(rows[0][0]) if rows else None
 
-    async def save_events(self, rows: Sequence[Row]) -> None:
-        """Rows of EVENT_COLUMNS."""
-        await self._store.insert("message_events", EVENT_COLUMNS, rows)
+    async def save_events(self, rows: Sequence[Row], found: Sequence[Mapping[str, str]] = ()) -> None:
+        """Rows of EVENT_COLUMNS, and what each rule for messages found in each of them (none: nothing)."""
+        whole = [(*row, dict(each)) for row, each in zip(rows, found or [{}] * len(rows), strict=True)]
+        await self._store.insert("message_events", (*EVENT_COLUMNS, "found"), whole)
 
     async def save_findings(self, broker: str, findings: Sequence[MessageFinding], now: datetime) -> None:
         """Puts these in force, in place of earlier ones about the same messages; later ones of the list win."""

@@ -1,4 +1,4 @@
-"""What a replay asks of the store and writes there: its own course, parts of history in the order of their keys, columns.
+"""What a replay asks of the store and writes there: its own course, and parts of history in the order of their keys.
 
 Decides neither when history is worked through again nor what becomes of it.
 """
@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from string import Template
 
-from ..errors import Internal
 from ..model.flow import Flow
 from ..model.replay import Replay, ReplayPhase
-from ..privacy.rules import sql_array, sql_string
-from ..settings.rules import parse_rule, span_rules
-from ..settings.sections import OrderSettings
-from .finding import find_stored
+from ..privacy.rules import sql_string
+from .columns import LOGS, MESSAGES, SPANS
 from .shadow import Shadow
 from .statements import statement
 from .store import Row, Store
 
-SPANS, LOGS, MESSAGES = "otel_traces", "otel_logs", "message_events"
 SOURCES = (MESSAGES, LOGS, SPANS)
 """Of a day what names orders comes first: then less has to wait for its name."""
 
@@ -56,13 +52,10 @@ class Part:
 class ReplayStore:
     """Rows about replays, and the evidence that they work through, for one flow."""
 
-    def __init__(
-        self, store: Store, shadow: Shadow, orders: OrderSettings, flow: Flow, rows_a_part: int = ROWS_A_PART
-    ) -> None:
+    def __init__(self, store: Store, shadow: Shadow, flow: Flow, rows_a_part: int = ROWS_A_PART) -> None:
         self._rows_a_part = rows_a_part
         self._store = store
         self.shadow = shadow
-        self._orders = orders
         self._ranks: dict[str, object] = {"statuses": list(flow.ranks.keys()), "ranks": list(flow.ranks.values())}
         self._messages: dict[str, object] = {
             **self._ranks,
@@ -133,29 +126,6 @@ class ReplayStore:
         """Groups that came after a moment, the earliest first: (time of insertion, rows)."""
         text = Template(statement("replay_arrived")).substitute(table=source)
         return await self._store.query_text("replay_arrived", text, {"since": since, "limit": _ARRIVED_MAX})
-
-    async def rewrite_columns(self) -> None:
-        """Has order ids and statuses found anew in stored spans and log records; the engine goes on by itself."""
-        await self._store.execute("replay_columns_stop", {"tables": [SPANS, LOGS]})
-        for table, attributes, body, parse in (
-            (SPANS, "SpanAttributes", "", span_rules),
-            (LOGS, "LogAttributes", "Body", lambda texts: [parse_rule(text) for text in texts]),
-        ):
-            ids, statuses = parse(self._orders.id), parse(self._orders.status)
-            text = Template(statement("replay_columns")).substitute(
-                table=table,
-                ids=find_stored(ids, attributes, body),
-                sources=sql_array([*(rule.source for rule in ids), ""]),
-                statuses=find_stored(statuses, attributes, body),
-            )
-            await self._store.execute_text("replay_columns", text)
-
-    async def columns_left(self) -> int:
-        """How many parts of tables the engine still has to rewrite. Raises Internal where it cannot."""
-        ((left, reason),) = await self._store.query("replay_columns_left", {"tables": [SPANS, LOGS]})
-        if reason:
-            raise Internal(f"stored spans do not take the new rules: {reason.split('(')[0][:200]}")
-        return int(left)
 
     async def tell_messages(self, groups: Sequence[datetime]) -> None:
         """Makes the facts that messages tell, beside."""
