@@ -38,6 +38,10 @@ class OtlpGrpcReceiver:
                 ("grpc.max_receive_message_length", 2 * settings.listen.request_bytes_max),
                 ("grpc.max_concurrent_streams", 1000),
                 ("grpc.so_reuseport", 0),
+                # large requests in a few frames, and no probing for how much may be under way: a fifth less to receive
+                ("grpc.http2.max_frame_size", 1 << 20),
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", 1 << 22),
             ],
             # beyond our own bound, which is counted and says when to come again
             maximum_concurrent_rpcs=2 * settings.listen.connections_max,

@@ -145,8 +145,8 @@ class JournalSettings(Section):
     """
 
     directory: str = ""  # empty: beside the embedded store
-    group_spans_max: int = Field(100_000, ge=1)
-    group_bytes_max: int = Field(64 * 1024 * 1024, ge=1024)
+    group_spans_max: int = Field(200_000, ge=1)
+    group_bytes_max: int = Field(96 * 1024 * 1024, ge=1024)
     group_age_max: Duration = timedelta(milliseconds=800)
     queued_bytes_max: int = Field(192 * 1024 * 1024, ge=1024 * 1024)
     free_bytes_min: int = Field(256 * 1024 * 1024, ge=0)
