@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -28,8 +28,16 @@ from ..settings.sections import PrivacySettings
 from ..store.group_writer import AHEAD_MAX_NS, EARLIEST_NS
 
 _SUSPECTS_MAX, _SUSPECT_BYTES_MAX = 32, 64 * 1024  # looking closer must cost less than taking the request apart
-_IN_ATTRIBUTES = (0x12,)  # a value is field 2 of its attribute
-_IN_LOGS = (0x12, 0x2A)  # and a body is field 5 of its record
+_IN_ATTRIBUTES = b"\x12"  # a value is field 2 of its attribute
+_IN_LOGS = b"\x12\x2a"  # and a body is field 5 of its record
+_SHORT_BYTES_MAX = 32 * 1024
+_LENGTH_BYTES_MAX = 4
+_LOOKS_LIKE = {
+    fields: re.compile(
+        rb"[%b](?=([\x80-\xff]{0,%d}[\x00-\x7f])[\x2a\x32](.))" % (fields, _LENGTH_BYTES_MAX - 1), re.DOTALL
+    )
+    for fields in (_IN_ATTRIBUTES, _IN_LOGS)
+}
 _AHEAD = 512  # bytes of a span up to its start, where no part of it is longer than 127
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
@@ -169,27 +177,43 @@ def _plain(request: Message) -> bytes:
     return request.SerializeToString(deterministic=True)
 
 
-def may_hold_containers(payload: bytes, fields: tuple[int, ...] = _IN_ATTRIBUTES) -> bool:
+def may_hold_containers(payload: bytes, fields: bytes = _IN_ATTRIBUTES) -> bool:
     """Whether some value in the request is an array or a map: never wrongly no, hardly ever wrongly yes.
 
     A value is one of the `fields` (0x12: field 2), its length, the kind (0x2a, 0x32), and the container's length, which
     follows from the value's. Compared are the lowest seven bits, for each number of bytes that a length can have; what
     looks like a container by chance, as random ids may, is told apart by reading it.
     """
+    find = _suspects_in_short if len(payload) <= _SHORT_BYTES_MAX else _suspects_in_long
+    for place, (at, width) in enumerate(find(payload, fields)):
+        if place == _SUSPECTS_MAX or _is_container(payload, at + 1, width):
+            return True
+    return False
+
+
+def _suspects_in_short(payload: bytes, fields: bytes) -> Iterator[tuple[int, int]]:
+    """Where containers may begin, and how many bytes their values' lengths have."""
+    for found in _LOOKS_LIKE[fields].finditer(payload):
+        length, inner = found.group(1, 2)
+        rest = length[0] - 1 - len(length)
+        if (inner[0] - rest) & 127 <= 1:
+            yield found.start(), len(length)
+
+
+def _suspects_in_long(payload: bytes, fields: bytes) -> Iterator[tuple[int, int]]:
+    """The same by columns of bytes: half as costly for many spans, fifteen times as costly for few."""
     codes, _ = _read(payload)
     begins = codes[: len(payload)] == fields[0]
     for other in fields[1:]:
         begins |= codes[: len(payload)] == other
     starts = numpy.flatnonzero(begins)
-    for width in (1, 2, 3, 4):
+    for width in range(1, _LENGTH_BYTES_MAX + 1):
+        ends = codes[starts + width] < 128
         kinds = codes[starts + 1 + width]
-        likely = starts[(kinds == 0x2A) | (kinds == 0x32)]
-        inner, rest = codes[likely + 2 + width] & 127, ((codes[likely + 1] & 127) - 1 - width) & 127
-        suspects = likely[(inner == rest) | (inner == ((rest + 1) & 127))]
-        if len(suspects) > _SUSPECTS_MAX or any(_is_container(payload, int(at) + 1, width) for at in suspects):
-            return True
-        starts = starts[codes[starts + width] > 127]
-    return False
+        likely = starts[ends & ((kinds == 0x2A) | (kinds == 0x32))]
+        rest = codes[likely + 1] - 1 - width
+        yield from ((int(at), width) for at in likely[((codes[likely + 2 + width] - rest) & 127) <= 1])
+        starts = starts[~ends]
 
 
 def _is_container(payload: bytes, at: int, width: int) -> bool:
@@ -208,7 +232,7 @@ def _count(request: ExportTraceServiceRequest, payload: bytes) -> tuple[int, dic
     """How many spans there are, and how many of them cannot be rows, by reason."""
     scopes = [scope.spans for resource in request.resource_spans for scope in resource.scope_spans]
     total, latest = sum(len(spans) for spans in scopes), time.time_ns() + AHEAD_MAX_NS
-    if are_plainly_good(payload, total, latest):
+    if len(payload) > _SHORT_BYTES_MAX and are_plainly_good(payload, total, latest):
         return total, {}
     refused = Counter(reason for spans in scopes for span in spans if (reason := _fault(span, latest)))
     return total, dict(refused)
@@ -228,7 +252,7 @@ def are_plainly_good(payload: bytes, count: int, latest: int) -> bool:
 
     Looks for what encoders begin a span with: a trace id (field 1), a span id (2), perhaps a trace state (3) and a parent
     (4), a name (5), perhaps a kind (6), the start (7), `latest` at most, in ns since 1970. Takes the requests that all
-    senders write apart with a few operations on all bytes, where a loop over spans would cost twice as much. Who writes
+    senders write apart with a few operations on all bytes, where a loop over many spans would cost twice as much. Who writes
     such a beginning into a text beside a span without ids is not told of it; the store leaves that span out all the same.
     """
     codes, words = _read(payload)
