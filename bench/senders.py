@@ -88,6 +88,7 @@ def main() -> None:
                 ("Python SDK, HTTP", python_http),
                 ("Node SDK, OTLP in JSON and Zipkin", node),
                 ("Java agent, OTLP HTTP", java),
+                ("Java agent, OTLP gRPC", java_grpc),
                 ("Java agent, Zipkin", java_zipkin),
                 ("rotel, a collector", rotel),
             ):
@@ -151,6 +152,10 @@ def java(server: Server, directory: Path) -> tuple[int, int] | str:
     return _java(server, directory, "otlp") or (_SPANS, _SPANS)
 
 
+def java_grpc(server: Server, directory: Path) -> tuple[int, int] | str:
+    return _java(server, directory, "otlp", "grpc") or (_SPANS, _SPANS)
+
+
 def java_zipkin(server: Server, directory: Path) -> tuple[int, int] | str:
     return _java(server, directory, "zipkin") or (_SPANS, _SPANS)
 
@@ -195,7 +200,7 @@ def _traced(exporter: GrpcExporter | HttpExporter) -> int:
     return _SPANS
 
 
-def _java(server: Server, directory: Path, exporter: str) -> str:
+def _java(server: Server, directory: Path, exporter: str, protocol: str = "http/protobuf") -> str:
     (directory / "Calls.java").write_text(_JAVA)
     agent = directory / f"{_AGENT.split(':')[1]}-{_AGENT.split(':')[2]}.jar"
     fetch = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
@@ -206,7 +211,8 @@ def _java(server: Server, directory: Path, exporter: str) -> str:
     options = {
         "otel.traces.exporter": exporter,
         "otel.exporter.zipkin.endpoint": f"http://127.0.0.1:{server.ports['ZIPKIN']}/api/v2/spans",
-        "otel.exporter.otlp.endpoint": f"http://127.0.0.1:{server.ports['OTLP_HTTP']}",
+        "otel.exporter.otlp.protocol": protocol,
+        "otel.exporter.otlp.endpoint": f"http://127.0.0.1:{server.ports['OTLP_GRPC' if protocol == 'grpc' else 'OTLP_HTTP']}",
         "otel.service.name": "bench",
     }
     flags = [f"-D{name}={value}" for name, value in options.items()]

@@ -6,7 +6,7 @@ Connections that stand are not touched. Files that cannot be used leave the form
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,20 +18,15 @@ from .settings.sections import ListenSettings
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Pem:
-    """The files' contents; `client_ca` is None where clients need no certificate."""
-
-    certificate: bytes
-    key: bytes
-    client_ca: bytes | None
-
-
 class Certificates:
     """What one listener shows, and asks of its clients."""
 
-    def __init__(self, certificate: Path, key: Path, client_ca: Path | None) -> None:
-        """Raises Invalid, naming the file, where one cannot be used."""
+    def __init__(self, certificate: Path, key: Path, client_ca: Path | None, speaks: Sequence[str] = ()) -> None:
+        """`speaks` are protocols for clients that ask for one by name (ALPN).
+
+        Raises Invalid, naming the file, where one cannot be used.
+        """
+        self._speaks = list(speaks)
         self._certificate, self._key, self._client_ca = certificate, key, client_ca
         self._state = self._look()
         try:
@@ -40,12 +35,12 @@ class Certificates:
             raise Invalid(f"listen.tls_*: cannot use {certificate} and {key}: {error.strerror or error}") from None
 
     @classmethod
-    def of(cls, listen: ListenSettings, *, ask_clients: bool = True) -> Self | None:
+    def of(cls, listen: ListenSettings, *, ask_clients: bool = True, speaks: Sequence[str] = ()) -> Self | None:
         """As the settings say; None where they name no certificate. Raises Invalid."""
         if not listen.tls_certificate:
             return None
         client_ca = Path(listen.tls_client_ca) if listen.tls_client_ca and ask_clients else None
-        return cls(Path(listen.tls_certificate), Path(listen.tls_key or listen.tls_certificate), client_ca)
+        return cls(Path(listen.tls_certificate), Path(listen.tls_key or listen.tls_certificate), client_ca, speaks)
 
     def context(self) -> ssl.SSLContext:
         """For a listener of our event loop. At each handshake it hands over to one with the newest files."""
@@ -58,31 +53,23 @@ class Certificates:
         outer.sni_callback = choose
         return outer
 
-    def read(self) -> Pem:
-        """The contents as they are now. Raises OSError."""
-        ca = self._client_ca.read_bytes() if self._client_ca else None
-        return Pem(self._certificate.read_bytes(), self._key.read_bytes(), ca)
-
-    def read_changed(self) -> Pem | None:
-        """The contents, if they have changed since the last time and can be used."""
-        return self.read() if self._refresh() else None
-
-    def _refresh(self) -> bool:
+    def _refresh(self) -> None:
         if (state := self._look()) == self._state:
-            return False
+            return
         self._state = state
         try:
             self._context = self._build()
         except OSError as error:  # half of the files are new, perhaps: the other half will change them again
             _log.warning("new certificate cannot be used, going on with the former one", error=str(error))
-            return False
-        _log.info("new certificate", file=str(self._certificate))
-        return True
+        else:
+            _log.info("new certificate", file=str(self._certificate))
 
     def _build(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._certificate, self._key)
+        if self._speaks:
+            context.set_alpn_protocols(self._speaks)
         if self._client_ca:
             context.load_verify_locations(self._client_ca)
             context.verify_mode = ssl.CERT_REQUIRED

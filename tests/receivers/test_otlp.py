@@ -272,7 +272,7 @@ async def test_too_much_is_refused_before_it_is_kept(server: Running) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await export(server, bytes(100 * 1024 * 1024))
     assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert server.metric("ordertrace_limits_hit_total", limit="request_bytes") == 3
+    assert server.metric("ordertrace_limits_hit_total", limit="request_bytes") == 4
     await export(server, request(span("after")).SerializeToString())
     assert await names(server) == ["after"]
 

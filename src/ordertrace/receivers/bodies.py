@@ -54,7 +54,7 @@ class BodyReader:
             raise WrongType(f"content encoding {encoding[:80]!r}: send gzip, zstd or none")
         body = await self._read_held(headers, receive)
         if encoding in ("gzip", "zstd"):
-            return self._unpacked(body, encoding)
+            return self.unpacked(body, encoding)
         return body
 
     async def _read_held(self, headers: Mapping[bytes, str], receive: Receive) -> bytes:
@@ -94,8 +94,8 @@ class BodyReader:
             return Overloaded(f"{self._held_bytes} bytes of other requests are being read; send again later")
         return None
 
-    def _unpacked(self, body: bytes, encoding: str) -> bytes:
-        """The content of a packed body; stops at the bound, whatever the body would become."""
+    def unpacked(self, body: bytes, encoding: str) -> bytes:
+        """The content of a body packed by gzip, deflate or zstd; stops at the bound. Raises Invalid, TooLarge."""
         pieces, size = [], 0
         try:
             while body:
@@ -135,6 +135,8 @@ _OWN_STATUSES: tuple[tuple[type[OrdertraceError], int], ...] = ((WrongMethod, 40
 def _unpacking(encoding: str) -> _Unpacking:
     if encoding == "gzip":
         return zlib.decompressobj(wbits=31)
+    if encoding == "deflate":
+        return zlib.decompressobj()
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG_MAX})
 
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import NoReturn, Self, TypeAlias
+from typing import Self
 
-import grpc
+import structlog
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from ..certificates import Certificates, Pem
-from ..errors import Internal, Invalid, OrdertraceError, Overloaded, Unavailable
+from ..certificates import Certificates
+from ..errors import Internal, Invalid, NotFound, OrdertraceError, Overloaded, TooLarge, Unavailable
 from ..ingest.intake import Intake
 from ..ingest.kinds import Kind
 from ..listening import split_address
 from ..metrics import Metrics
 from ..settings import Settings
-from .answers import answer_word, to_grpc_code, to_metrics_response, to_response, to_status
+from .answers import answer_word, to_metrics_response, to_response
+from .bodies import BodyReader
+from .grpc_calls import ENVELOPE_BYTES, NOT_GRPC, answered, failed, is_call, to_message
+from .http2 import Calls, Connection, Headers, Reply
 
-_Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
-_Export = Callable[[bytes, _Context], Awaitable[bytes]]
-_SERVICE = "opentelemetry.proto.collector.{0}.v1.{1}Service"
+_Export = Callable[[bytes], Awaitable[bytes]]
+_EXPORT = "/opentelemetry.proto.collector.{0}.v1.{1}Service/Export"
+_STOP_SECONDS = 5.0
+_BACKLOG = 1_000  # connections that are not accepted yet
+
+_log = structlog.get_logger(__name__)
 
 
 class OtlpGrpcReceiver:
@@ -31,22 +38,25 @@ class OtlpGrpcReceiver:
         self._intake = intake
         self._metrics = metrics
         self._host, self.port = split_address(settings.listen.otlp_grpc)
-        self._certificates = Certificates.of(settings.listen)
-        self._server = grpc.aio.server(
-            options=[
-                # somewhat more than is allowed, so that the intake can say and count what was too large
-                ("grpc.max_receive_message_length", 2 * settings.listen.request_bytes_max),
-                ("grpc.max_concurrent_streams", 1000),
-                ("grpc.so_reuseport", 0),
-                # large requests in a few frames, and no probing for how much may be under way: a fifth less to receive
-                ("grpc.http2.max_frame_size", 1 << 20),
-                ("grpc.http2.bdp_probe", 0),
-                ("grpc.http2.lookahead_bytes", 1 << 22),
-            ],
-            # beyond our own bound, which is counted and says when to come again
-            maximum_concurrent_rpcs=2 * settings.listen.connections_max,
-        )
+        certificates = Certificates.of(settings.listen, speaks=["h2"])
+        self._tls = certificates.context() if certificates else None
+        self._bytes_max = settings.listen.request_bytes_max
+        self._bodies = BodyReader(self._bytes_max, settings.journal.queued_bytes_max, metrics)
         self._at_once, self._at_once_max = 0, settings.listen.connections_max
+        exports = {"trace": self._export_traces, "logs": self._export_logs, "metrics": self._export_metrics}
+        self._exports: dict[bytes, _Export] = {
+            _EXPORT.format(signal, signal.capitalize()).encode(): export for signal, export in exports.items()
+        }
+        self._calls = Calls(
+            self._serve,
+            self._refuse,
+            metrics.limits_hit.labels("connections").inc,
+            self._bytes_max + ENVELOPE_BYTES,
+            settings.journal.queued_bytes_max,
+            settings.listen.connections_max,
+        )
+        self._nothing_refused = answered(b"")
+        self._count_ok = metrics.requests.labels("grpc", "ok").inc
 
     @property
     def address(self) -> str:
@@ -54,83 +64,72 @@ class OtlpGrpcReceiver:
 
     async def __aenter__(self) -> Self:
         """Raises Unavailable when the address is taken."""
-        exports: dict[str, _Export] = {
-            "trace": self._export_traces,
-            "logs": self._export_logs,
-            "metrics": self._export_metrics,
-        }
-        self._server.add_generic_rpc_handlers(
-            tuple(
-                grpc.method_handlers_generic_handler(
-                    _SERVICE.format(signal, signal.capitalize()),
-                    {"Export": grpc.unary_unary_rpc_method_handler(export)},
-                )
-                for signal, export in exports.items()
-            )
-        )
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        loop = asyncio.get_running_loop()
         try:
-            if self._certificates:
-                self.port = self._server.add_secure_port(f"{host}:{self.port}", _credentials(self._certificates))
-            else:
-                self.port = self._server.add_insecure_port(f"{host}:{self.port}")
-        except RuntimeError:
+            self._server = await loop.create_server(
+                lambda: Connection(self._calls), self._host, self.port, ssl=self._tls, backlog=_BACKLOG
+            )
+        except OSError:
             raise Unavailable(f"cannot listen on {self.address}; is another ordertrace running?") from None
-        await self._server.start()
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._server.stop(5)
+        self._server.close()
+        await self._calls.stop(_STOP_SECONDS)
 
-    async def _export_traces(self, payload: bytes, context: _Context) -> bytes:
-        return await self._admit(payload, Kind.SPANS, context)
+    async def _serve(self, headers: Headers, body: bytes) -> Reply:
+        if not is_call(headers):
+            return NOT_GRPC
+        try:
+            export = self._exports.get(path := headers.get(b":path", b""))
+            if export is None:
+                raise NotFound(f"{path[:200].decode('ascii', 'replace')} is no method of OTLP")
+            response = await export(to_message(headers, body, self._bodies.unpacked))
+        except OrdertraceError as error:
+            return self._failed(error)
+        except Exception as error:
+            _log.error("a call failed by a fault of ours", exc_info=error)
+            return self._failed(Internal(f"{type(error).__name__}; the server's log says more"))
+        self._count_ok()
+        return answered(response) if response else self._nothing_refused
 
-    async def _export_logs(self, payload: bytes, context: _Context) -> bytes:
-        return await self._admit(payload, Kind.LOGS, context)
+    async def _export_traces(self, payload: bytes) -> bytes:
+        return await self._admit(payload, Kind.SPANS)
 
-    async def _admit(self, payload: bytes, kind: Kind, context: _Context) -> bytes:
+    async def _export_logs(self, payload: bytes) -> bytes:
+        return await self._admit(payload, Kind.LOGS)
+
+    async def _admit(self, payload: bytes, kind: Kind) -> bytes:
         self._at_once += 1
         try:
             if self._at_once > self._at_once_max:
                 self._metrics.limits_hit.labels("connections").inc()
                 raise Overloaded(f"{self._at_once_max} requests are being taken; send again later")
             admission = await self._intake.admit(payload, "grpc", kind)
-        except OrdertraceError as error:
-            await self._refuse(error, context)
         finally:
             self._at_once -= 1
-        self._metrics.requests.labels("grpc", "ok").inc()
         return to_response(kind, admission).SerializeToString() if admission.refused else b""
 
-    async def _export_metrics(self, payload: bytes, context: _Context) -> bytes:
+    async def _export_metrics(self, payload: bytes) -> bytes:
         try:
             request = ExportMetricsServiceRequest.FromString(payload)
         except DecodeError:
-            await self._refuse(
-                Invalid(f"{len(payload)} bytes are not an ExportMetricsServiceRequest in protobuf"), context
-            )
-        self._metrics.requests.labels("grpc", "ok").inc()
+            raise Invalid(f"{len(payload)} bytes are not an ExportMetricsServiceRequest in protobuf") from None
         return to_metrics_response(request).SerializeToString()
 
-    async def _refuse(self, error: OrdertraceError, context: _Context) -> NoReturn:
+    def _refuse(self, size: int) -> Reply:
+        """The reply to a call that is not let go on; so much of it has come."""
+        if size > self._bytes_max + ENVELOPE_BYTES:
+            self._metrics.limits_hit.labels("request_bytes").inc()
+            return self._failed(
+                TooLarge(f"the request has more than {self._bytes_max} bytes, which are allowed; send less at a time")
+            )
+        self._metrics.limits_hit.labels("held_bytes").inc()
+        return self._failed(Overloaded(f"{self._calls.held_bytes} bytes of requests are being read; send again later"))
+
+    def _failed(self, error: OrdertraceError) -> Reply:
         self._metrics.requests.labels("grpc", answer_word(error)).inc()
-        details = (("grpc-status-details-bin", to_status(error).SerializeToString()),)
-        await context.abort(to_grpc_code(error), str(error), details)
-        raise Internal("the answer was not given")
-
-
-def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
-    """Credentials that are asked for newer certificates at each handshake."""
-    pem = certificates.read()
-
-    def fetch() -> grpc.ServerCertificateConfiguration:
-        changed = certificates.read_changed()
-        return _configuration(changed) if changed else None  # type: ignore[return-value]  # None: as before
-
-    return grpc.dynamic_ssl_server_credentials(_configuration(pem), fetch, pem.client_ca is not None)
-
-
-def _configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], pem.client_ca)
+        return failed(error)
