@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ordertrace.model.order import JoinedBy
 from ordertrace.orders.joining import Name, SpanSight, divide
 from ordertrace.orders.presence import Run, Stay, match_presence
-from ordertrace.orders.sequence import Consumption, Delivery, align
+from ordertrace.orders.sequence import WAIT_SECONDS, Consumption, Delivery, align, complete_spans
 
 KEYS = ("order.submitted", "order.priced", "order.approved", "order.shipped", "order.closed")
 
@@ -163,6 +163,31 @@ def test_gaps_leave_spans_unjoined_rather_than_wrongly_joined(seed: int, lost: f
     wrong = [match for match in matches if not right(match.consumption, match.delivery)]
     assert len(wrong) <= 0.01 * 450
     assert len(matches) >= (0.4 if lost < 0.05 else 0.15) * 450
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 1000), st.sampled_from([0.05, 0.1, 0.2]))
+def test_where_all_deliveries_are_known_lost_spans_cost_little(seed: int, lost: float) -> None:
+    delivered, consumed = courses(seed, 150)
+    chance = random.Random(seed)
+    kept = {thread: [one for one in spans if chance.random() > lost] for thread, spans in consumed.items()}
+    matches = align(delivered, kept, dict.fromkeys(delivered, (-WAIT_SECONDS, 1e9)))
+    assert sum(right(match.consumption, match.delivery) for match in matches) >= 0.99 * len(matches)
+    assert len(matches) >= (0.85 if lost < 0.1 else 0.7 if lost < 0.2 else 0.5) * sum(map(len, kept.values()))
+
+
+def test_a_thread_whose_spans_no_order_of_the_channel_explains_is_not_its_own() -> None:
+    delivered, consumed = courses(3, channels=1)
+    del delivered["c0"][30]
+    assert align(delivered, consumed)
+    assert align(delivered, consumed, {"c0": (-WAIT_SECONDS, 1e9)}) == []
+    assert align(delivered, consumed, {"c0": (1e9, 2e9)})  # of that time nothing more is known
+
+
+def test_all_is_known_until_the_newest_delivery_of_a_broker_that_was_watched() -> None:
+    course = [Delivery(at, "m", "order.closed", "q", "A") for at in (5.0, 9.0)]
+    channels = {"main c1": course, "main c2": course[:1], "other c1": course}
+    assert complete_spans(channels, 1.0, {"other"}) == {"main c1": (1.0, 9.0), "main c2": (1.0, 9.0)}
 
 
 def test_what_is_known_otherwise_is_not_contradicted() -> None:

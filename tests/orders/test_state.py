@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ordertrace.model.message import MessageLife, MessageState
 from ordertrace.model.order import DiagnosisKind, ErrorDetail, EventKind, JoinedBy, Order, OrderEvent, OrderState
 from ordertrace.orders.state import build_order
 from ordertrace.orders.timeline import build_events, build_messages
@@ -215,6 +216,24 @@ def test_logged_error_speaks_where_its_span_was_lost() -> None:
     assert late.diagnosis.confidence < 0.9
 
 
+def test_an_answer_of_failure_is_explained_by_what_the_answering_system_logged() -> None:
+    """Its span was lost; the call that it answered with 500 is the symptom."""
+    one = {"trace_id": "one", "span_kind": "Client", "error": None}
+    call = failed("b2b", "HTTP POST", 10, **one)
+    late = judged([call, logged("shop", 10.1, trace_id="one")], 4000)
+    assert late.diagnosis
+    assert (late.diagnosis.kind, late.diagnosis.system) == (DiagnosisKind.PROCESSING_ERROR, "shop")
+    refused = failed("b2b", "HTTP POST", 10, **one | {"response_code": "404"})
+    for events in (
+        [call],
+        [refused, logged("shop", 10.1, trace_id="one")],
+        [call, logged("b2b", 10.1, trace_id="one")],
+    ):
+        late = judged(events, 4000)
+        assert late.diagnosis
+        assert late.diagnosis.kind is DiagnosisKind.TRANSFER_ERROR
+
+
 def test_logged_error_of_a_span_that_ended_well_is_no_error() -> None:
     shipped = [event for event in whole_life() if event.status != "CLOSED"]
     beside = logged("crm", 421, trace_id="trace-421")
@@ -257,6 +276,31 @@ def test_message_is_paired_by_id_and_by_parent() -> None:
         ("m1", "shop", "crm", "crm.q", "settled"),
         ("m1", "shop", "mes", "mes.q", "settled"),
     ]
+
+
+def life(**fields: Any) -> MessageLife:
+    values: dict[str, Any] = {
+        "broker": "main", "key": "f-1", "message_id": "", "exchange": "orders", "routing_key": "order.closed", "queue": "crm.q",
+        "order_id": "A-1", "status": "CLOSED", "published_at": at(60), "delivered_at": at(61), "settled_at": None,
+        "publisher": "mes", "consumer": "crm", "redeliveries": 0, "state": MessageState.DELIVERED,
+    }  # fmt: skip
+    return MessageLife(**(values | fields))
+
+
+def test_a_message_without_an_id_is_there_once() -> None:
+    """What the broker told as facts, and what the receiver's span tells without an id, is the message that the watch saw."""
+    sent = told("mes", "CLOSED", 60, id="sent", span_id="", span_kind="Producer", joined_by=JoinedBy.MESSAGE)
+    came = told("crm", "", 61, id="came", span_id="", joined_by=JoinedBy.MESSAGE, queue="crm.q")
+    own = told("crm", "CLOSED", 61.1, destination="order.closed")
+    other = told("shop", "CLOSED", 61.2, destination="order.closed")
+    messages = build_messages(build_events([sent, came, own, other]), [life()])
+    assert [(message.consumer, message.queue) for message in messages] == [("crm", "crm.q"), ("shop", "")]
+
+
+def test_spans_without_ids_are_not_taken_for_one_message() -> None:
+    sent = told("mes", "CLOSED", 60, span_kind="Producer", span_id="")
+    messages = build_messages([sent, told("crm", "CLOSED", 61), told("shop", "CLOSED", 62)])
+    assert [(message.publisher, message.consumer) for message in messages] == [("mes", ""), ("", "crm"), ("", "shop")]
 
 
 def test_what_the_broker_showed_goes_into_the_services_own_span() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from ..model.flow import Flow
 from ..model.order import Diagnosis, DiagnosisKind, NextStep, OrderEvent
 from .stuck import Deadline, Mismatch
-from .timeline import end_of, is_failure, is_told_by_broker
+from .timeline import end_of, is_failure, is_record, is_told_by_broker
 
 _EVIDENCE_MAX = 6
 _REQUEST = re.compile(
@@ -127,15 +127,18 @@ def _last_progress(events: Sequence[OrderEvent], flow: Flow) -> datetime | None:
 def _innermost(trace: Sequence[OrderEvent], flow: Flow) -> OrderEvent:
     """Where the failure began: a failed span that no other failed span is the child of; the earliest to end, if several.
 
-    A failed call says most, then a span with an exception: frameworks mark spans around them as failed, too.
+    A failed call says most, then a span with an exception: frameworks mark spans around them as failed, too. Where the other
+    side answered that it failed, and of its spans nothing but a logged exception arrived, the failure is there.
     """
     parents = {event.parent_span_id for event in trace}
     leaves = [event for event in trace if event.span_id not in parents]
     calls = [event for event in leaves if _is_transfer(event, flow)]
+    answered = {event.system for event in calls if event.response_code.startswith("5")}
+    behind = [event for event in trace if is_record(event) and answered - {event.system}]
     thrown = [event for event in trace if event.error and event.error.stack]
     thrown_from = {event.parent_span_id for event in thrown}
     innermost = [event for event in thrown if event.span_id not in thrown_from]
-    return min(calls or innermost or leaves or trace, key=lambda event: (end_of(event), event.id))
+    return min(behind or calls or innermost or leaves or trace, key=lambda event: (end_of(event), event.id))
 
 
 def _is_transfer(event: OrderEvent, flow: Flow) -> bool:

@@ -22,7 +22,7 @@ from ..store.linking import Gift, LinkStore, SharedTrace
 from ..store.store import Row
 from .joining import Division, Name, SpanSight, divide
 from .presence import Run, Stay, match_presence
-from .sequence import Consumption, Delivery, align
+from .sequence import Consumption, Delivery, align, complete_spans
 from .skew import Skews, is_off
 
 _log = structlog.get_logger(__name__)
@@ -174,7 +174,8 @@ class Linker:
             threads[thread].append(Consumption(at - ahead, trace_id, span_id, tuple(words), order_id))
         for channel, *delivery in await self._store.deliveries(system, start, until):
             channels[channel].append(Delivery(*delivery))
-        matches = await asyncio.to_thread(align, channels, threads)
+        complete = complete_spans(channels, start.timestamp(), await self._store.gaps(start, until))
+        matches = await asyncio.to_thread(align, channels, threads, complete)
         return [
             (match.consumption.trace_id, match.consumption.span_id, match.delivery.order_id, JoinedBy.SEQUENCE.value)
             for match in matches

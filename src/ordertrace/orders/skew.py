@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from ..model.order import OrderEvent
 from ..store.clocks import REFERENCE, ClockPair, ClockStore
+from .recent import Recent
 from .timeline import is_told_by_broker
 
 PAIRS_MIN = 5
@@ -80,12 +81,11 @@ class Skews:
 
     def __init__(self, store: ClockStore) -> None:
         self._store = store
-        self._at: datetime | None = None
-        self._skews: dict[str, Skew] = {}
+        self._recent = Recent[Mapping[str, Skew]](_AGE_MAX)
 
     async def now(self, now: datetime) -> Mapping[str, Skew]:
         """The skew of each system that is known. Raises as `Store.query` does."""
-        if self._at is None or not timedelta() <= now - self._at < _AGE_MAX:
-            self._at = now
-            self._skews = estimate_skews(await self._store.pairs())
-        return self._skews
+        return await self._recent.get("skews", now, self._estimate)
+
+    async def _estimate(self) -> Mapping[str, Skew]:
+        return estimate_skews(await self._store.pairs())

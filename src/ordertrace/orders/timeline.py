@@ -81,15 +81,16 @@ def reached_at(events: Sequence[OrderEvent], flow: Flow) -> dict[str, datetime]:
 def build_messages(events: Sequence[OrderEvent], lives: Sequence[MessageLife] = ()) -> tuple[Message, ...]:
     """Messages in order of sending: as the watch of the brokers saw them, and as spans show those that it did not see.
 
-    A receiving span belongs to the sending one that carries its message id, else to its parent.
+    A receiving span belongs to the sending one that carries its message id, else to its parent. A span that names no message is
+    taken for its system's account of one that the watch saw, if that had its routing key, its queue or its trace.
     """
     seen = {life.message_id or life.key for life in lives} | {life.span_id for life in lives if life.span_id}
-    events = [event for event in events if event.message_id not in seen and event.span_id not in seen]
-    events = [event for event in events if event.parent_span_id not in seen]
+    events = [event for event in events if not {event.message_id, event.span_id, event.parent_span_id} & seen]
+    events = [event for event in events if not any(_is_account(event, life) for life in lives)]
     sent = [event for event in events if event.span_kind == "Producer"]
     received = [event for event in events if event.span_kind == "Consumer"]
     by_id = {event.message_id: event for event in sent if event.message_id}
-    by_span = {event.span_id: event for event in sent}
+    by_span = {event.span_id: event for event in sent if event.span_id}
     deliveries: dict[str, list[OrderEvent]] = defaultdict(list)
     alone: list[OrderEvent] = []
     for event in received:
@@ -104,6 +105,16 @@ def build_messages(events: Sequence[OrderEvent], lives: Sequence[MessageLife] = 
     pairs += [(None, event) for event in alone]
     messages = [*(_from_life(life) for life in lives), *(_message(send, receive) for send, receive in pairs)]
     return tuple(sorted(messages, key=lambda message: (_known_time(message), message.message_id, message.consumer)))
+
+
+def _is_account(event: OrderEvent, life: MessageLife) -> bool:
+    if is_told_by_broker(event):
+        return True
+    if event.message_id or event.system != (life.publisher if event.span_kind == "Producer" else life.consumer):
+        return False
+    same_trace = bool(life.trace_id) and life.trace_id == event.trace_id
+    same_queue = bool(life.queue) and life.queue == event.queue
+    return same_trace or same_queue or life.routing_key in event.destination.split(":")
 
 
 def is_failure(event: OrderEvent) -> bool:

@@ -69,7 +69,7 @@ class MessageWriter:
             )  # fmt: skip
             state = "delivered" if not published else "queued" if queue else "published"
             self._metrics.messages.labels(queue, state).inc()
-        if not published and record.order_id and system in self._systems:
+        if not published and system in self._systems:  # whatever it is about: sequences are compared
             self._deliveries.append(
                 (
                     self._broker,

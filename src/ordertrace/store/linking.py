@@ -142,6 +142,11 @@ class LinkStore:
         """(thread, seconds, trace, span, words, order if known, orders by sequence) of a system's consumer spans."""
         return await self._store.query("link_consumptions", _span(system, start, until))
 
+    async def gaps(self, start: datetime, until: datetime) -> frozenset[str]:
+        """The brokers of which not all was seen between two moments."""
+        rows = await self._store.query("link_gaps", {"start": start, "until": until})
+        return frozenset(row[0] for row in rows)
+
     async def name(self, names: Sequence[tuple[str, str, str, str]], stamp: datetime) -> None:
         """Names spans: (trace, span, order, how)."""
         columns = ("trace_id", "span_id", "order_id", "joined_by", "inserted_at")
