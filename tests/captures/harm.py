@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import random
@@ -45,18 +46,26 @@ def harm(recording: Path, folder: Path, service: str, seed: int) -> frozenset[st
     return frozenset(dropped)
 
 
-def silenced(recording: Path, dropped: frozenset[str], orders: Mapping[str, Any]) -> set[str]:
-    """Orders that failed in spans all of which were dropped: nothing that is left tells why they stand still."""
+def gone(recording: Path, dropped: frozenset[str], orders: Mapping[str, Any]) -> set[str]:
+    """Orders of which the dropped requests took what explains them: all spans that tell of their failure, or all that names
+    them. What was dropped is counted only; whether they are explained nevertheless is for who asks.
+    """
     content = _read(recording)
     failed: dict[bool, set[str]] = {True: set(), False: set()}
+    left = [base64.b64decode(json.loads(line)["body_base64"]) for line in content["firehose.jsonl"].splitlines()]
     for line in content["index.jsonl"].splitlines():
         entry = json.loads(line)
-        failed[entry["file"] in dropped] |= set(_failed_traces(entry, content[entry["file"]]))
-    return {
+        plain = _plain(entry, content[entry["file"]])
+        failed[entry["file"] in dropped] |= set(_failed_traces(entry, plain))
+        left += [] if entry["file"] in dropped else [plain]
+    everything = b"\0".join(left)
+    unnamed = {name for name in orders if name.encode() not in everything}
+    silenced = {
         name
         for name, order in orders.items()
         if (traces := {span["trace_id"] for span in order["spans"]}) & failed[True] and not traces & failed[False]
     }
+    return unnamed | silenced
 
 
 def _read(recording: Path) -> dict[str, bytes]:
@@ -65,9 +74,8 @@ def _read(recording: Path) -> dict[str, bytes]:
         return {name: file.read() for name, file in files.items() if file and name != "ground_truth.json"}
 
 
-def _failed_traces(entry: dict[str, Any], body: bytes) -> Iterator[str]:
+def _failed_traces(entry: dict[str, Any], plain: bytes) -> Iterator[str]:
     """Ids of the traces in which a span of the request failed."""
-    plain = gzip.decompress(body) if _is_packed(entry) else body
     if entry["path"].startswith("/api/v2/spans"):
         yield from (span["traceId"].rjust(32, "0") for span in json.loads(plain) if "error" in span.get("tags", {}))
     elif "race" in entry["path"] and "json" not in str(entry["content_type"]):
@@ -80,10 +88,13 @@ def _is_packed(entry: dict[str, Any]) -> bool:
     return entry["transport"] == "http" and entry.get("content_encoding") == "gzip"
 
 
+def _plain(entry: dict[str, Any], body: bytes) -> bytes:
+    return gzip.decompress(body) if _is_packed(entry) else body
+
+
 def _turned(entry: dict[str, Any], body: bytes, service: str) -> bytes:
     """The request with the service's times moved ahead, packed as it was."""
-    packed = _is_packed(entry)
-    plain = gzip.decompress(body) if packed else body
+    plain = _plain(entry, body)
     if entry["path"].startswith("/api/v2/spans"):
         spans = json.loads(plain)
         for span in spans:
@@ -98,7 +109,7 @@ def _turned(entry: dict[str, Any], body: bytes, service: str) -> bytes:
                 if value := getattr(record, name):
                     setattr(record, name, value + _OFF_NS)
         plain = message.SerializeToString()
-    return gzip.compress(plain) if packed else plain
+    return gzip.compress(plain) if _is_packed(entry) else plain
 
 
 def _records(message: Any, traces: bool, service: str) -> Iterator[tuple[Any, tuple[str, ...]]]:
