@@ -14,6 +14,7 @@ from ordertrace.orders.flow import build_flow
 from ordertrace.orders.lost import NOT_WATCHED, Watched
 from ordertrace.orders.timeline import build_events
 from ordertrace.settings import Settings
+from ordertrace.texts.deviations import deviation_sentence
 
 from .events import at, default_flow, told, whole_life
 
@@ -109,6 +110,16 @@ def test_an_end_that_no_way_leads_to_is_not_allowed() -> None:
     cancelled = [*course(*PATH[:5]), acted("shop", "CANCELLED", 400)]
     assert found(cancelled, WATCHED) == [("illegal", "CANCELLED", "MANUFACTURING_STARTED")]
     assert found([*course(*PATH[:3]), acted("shop", "CANCELLED", 400)], WATCHED) == []
+
+
+def test_what_goes_on_after_the_end_went_back_and_did_not_end_from_there() -> None:
+    """The shop cancelled in time; the MES did not hear of it."""
+    early = [*course(*PATH[:2]), acted("shop", "CANCELLED", 100), told("crm", "CANCELLED", 101)]
+    late = [acted("mes", status, 160 + i * 60) for i, status in enumerate(PATH[4:6])]
+    assert found([*early, *late], NOT_WATCHED) == [("back", status, "CANCELLED") for status in PATH[4:6]]
+    (one, _) = find_deviations(build_events([*early, *late]), FLOW)
+    assert "went on after" in deviation_sentence(one, FLOW, "en")
+    assert "продолжился" in deviation_sentence(one, FLOW, "ru")
 
 
 def test_order_of_arrival_and_repetition_change_nothing() -> None:

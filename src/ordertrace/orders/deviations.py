@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from ..model.flow import Flow
 from ..model.order import Deviation, DeviationKind, OrderEvent
@@ -88,10 +87,7 @@ def _left_out(
     watched: Watched,
 ) -> Iterator[Deviation]:
     """Statuses between two reached ones that nobody showed and somebody would have; ends that no way leads to."""
-    course = sorted(reached, key=lambda status: (flow.rank(status), status))
-    for before, status in pairwise(course):
-        if flow.step(before) is None:
-            continue
+    for before, status in _transitions(reached, flow):
         way = flow.way(before, status)
         if way is None:
             shown = tuple(event for event in events if event.status == status)
@@ -102,6 +98,17 @@ def _left_out(
             if sureness := _missed(missed, status, since, until, events, flow, watched):
                 shown = tuple(event for event in events if event.status in (before, status))
                 yield _deviation(DeviationKind.SKIPPED, _Occasion(missed, until, shown), before, flow, sureness)
+
+
+def _transitions(reached: Mapping[str, datetime], flow: Flow) -> Iterator[tuple[str, str]]:
+    """Each status with the furthest one of the flow's steps that the order had come to before; what came after an end does not
+    lead there.
+    """
+    course = sorted(reached, key=lambda status: (flow.rank(status), status))
+    for place, status in enumerate(course):
+        before = [other for other in course[:place] if flow.step(other) and reached[other] <= reached[status] + _APART]
+        if before:
+            yield before[-1], status
 
 
 def _missed(

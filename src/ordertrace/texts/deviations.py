@@ -27,6 +27,8 @@ def deviation_sentence(deviation: Deviation, flow: Flow, language: str) -> str:
         return t.gettext("“%(status)s” was skipped after “%(previous)s”: %(system)s never showed it.", **words)
     if deviation.kind is DeviationKind.REPEATED:
         return t.gettext("“%(status)s” happened again: %(system)s brought it about more than once.", **words)
+    if deviation.kind is DeviationKind.BACK and flow.is_end(deviation.previous):
+        return t.gettext("The order went on after “%(previous)s”: %(system)s showed “%(status)s”.", **words)
     if deviation.kind is DeviationKind.BACK:
         return t.gettext("The order went back: %(system)s showed “%(status)s” after “%(previous)s”.", **words)
     return t.gettext("The flow knows no way from “%(previous)s” to “%(status)s” (%(system)s).", **words)
