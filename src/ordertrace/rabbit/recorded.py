@@ -42,6 +42,7 @@ class _Delivery:
     key: str
     queue: str
     order_id: str
+    at: float
     overtaken_at: float | None = None
 
 
@@ -97,7 +98,7 @@ class RecordedFirehose:
                 earlier.remove(delivery)
         course = self._open.setdefault(record.channel, deque(maxlen=_DELIVERIES_A_CHANNEL_MAX))
         self._open.move_to_end(record.channel)
-        course.append(_Delivery(*told, record.order_id))
+        course.append(_Delivery(*told, record.order_id, record.at))
         self._channel_of[told] = record.channel
         while len(self._open) > _CHANNELS_MAX:
             self._open.popitem(last=False)
@@ -114,7 +115,8 @@ class RecordedFirehose:
                 if (delivery.key, delivery.queue) == (done.key, done.queue):
                     course.remove(delivery)
                     break
-                delivery.overtaken_at = delivery.overtaken_at or done.at
+                if delivery.at <= done.at:  # what was given again stands behind what came after its effect
+                    delivery.overtaken_at = delivery.overtaken_at or done.at
 
     def _overtaken(self) -> list[Settled]:
         """Deliveries that were overtaken long enough ago for a requeued one to have come again."""
