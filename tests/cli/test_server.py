@@ -55,7 +55,7 @@ def test_imported_orders_are_there_when_the_import_ends(server: Background, tmp_
     (tmp_path / "c.json").write_text('{"resourceMetrics": []}')
     done = ask(server, "import", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "5 spans and 0 log records received" in done.stdout
+    assert "spans 5, log records 0" in done.stdout
     assert "not taken yet: 1 metrics" in done.stdout
     orders = json.loads(ask(server, "orders", "--query", "IMP-", "--json").stdout)["orders"]
     assert {order["id"]: order["state"] for order in orders} == {"IMP-1": "closed", "IMP-2": "open"}
@@ -71,7 +71,10 @@ def test_imported_orders_are_there_when_the_import_ends(server: Background, tmp_
 
 def test_speaks_the_companys_language(server: Background, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(recording("IMP-3", STATUSES[:1]))
-    assert ask(server, "import", str(tmp_path / "a.bin")).returncode == 0
+    done = ask(server, "import", str(tmp_path / "a.bin"), ORDERTRACE_COMPANY__LANGUAGE="ru")
+    assert (done.returncode, "спанов 1, записей журнала 0" in done.stdout) == (0, True)
+    exported = ask(server, "export", "ocel", str(tmp_path / "log.json"), ORDERTRACE_COMPANY__LANGUAGE="ru")
+    assert "заказов" in exported.stderr
     assert "Дальше: заказ оформлен" in ask(server, "order", "IMP-3", ORDERTRACE_COMPANY__LANGUAGE="ru").stdout
 
 
@@ -82,7 +85,7 @@ def test_a_refused_request_is_named_and_fails_the_import(server: Background, tmp
     (tmp_path / "index.jsonl").write_text(index)
     done = ask(server, "import", str(tmp_path))
     assert done.returncode == 1
-    assert "1 refused (400" in done.stdout
+    assert "refused: 1 (400" in done.stdout
 
 
 def test_an_unknown_order_is_one_line(server: Background) -> None:

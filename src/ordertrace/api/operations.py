@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
@@ -53,20 +55,20 @@ def build_operations(
     @router.get("/api/v1/intake", responses=problem_responses(400), summary="What came in, and what of it waits")
     async def get_intake(request: Request) -> system_models.Intake:
         refuse_parameters(request)
-        told = addresses() if addresses else {}
+        told, totals = addresses() if addresses else {}, _totals(metrics.registry)
         return system_models.Intake(
             receivers=system_models.Receivers(
                 otlp_grpc=told.get("otlp_grpc", settings.listen.otlp_grpc),
                 otlp_http=told.get("otlp_http", settings.listen.otlp_http),
                 zipkin=told.get("zipkin", settings.listen.zipkin),
             ),
-            spans_received=_total(metrics.registry, "ordertrace_spans_received_total"),
-            spans_stored=_total(metrics.registry, "ordertrace_spans_stored_total"),
-            spans_refused=_total(metrics.registry, "ordertrace_spans_refused_total"),
-            log_records_received=_total(metrics.registry, "ordertrace_log_records_received_total"),
-            log_records_stored=_total(metrics.registry, "ordertrace_log_records_stored_total"),
-            queued_bytes=_total(metrics.registry, "ordertrace_journal_queued_bytes"),
-            sweeps=_total(metrics.registry, "ordertrace_sweep_seconds_count"),
+            spans_received=totals["ordertrace_spans_received_total"],
+            spans_stored=totals["ordertrace_spans_stored_total"],
+            spans_refused=totals["ordertrace_spans_refused_total"],
+            log_records_received=totals["ordertrace_log_records_received_total"],
+            log_records_stored=totals["ordertrace_log_records_stored_total"],
+            queued_bytes=totals["ordertrace_journal_queued_bytes"],
+            sweeps=totals["ordertrace_sweep_seconds_count"],
             settle_seconds=settings.sweep.settle.total_seconds(),
             forwarding=system_models.Forwarding(**asdict(forwarding())) if forwarding else None,
         )
@@ -74,6 +76,10 @@ def build_operations(
     return router
 
 
-def _total(registry: CollectorRegistry, sample: str) -> int:
-    """One sample of the registry, over all its labels."""
-    return int(sum(one.value for family in registry.collect() for one in family.samples if one.name == sample))
+def _totals(registry: CollectorRegistry) -> Mapping[str, int]:
+    """The samples of the registry, each over all its labels; 0 for one that there is not."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for family in registry.collect():
+        for one in family.samples:
+            totals[one.name] += one.value
+    return Counter({name: int(total) for name, total in totals.items() if math.isfinite(total)})

@@ -17,6 +17,7 @@ from ..model.order import OrderState
 from .client import ApiClient, api_url
 from .event_log import event_log_file
 from .shared import api_option, settings_of
+from .words import say
 
 _PAGE = 200
 _COLUMNS = (
@@ -50,9 +51,13 @@ def ocel(file: Path, since: datetime | None, until: datetime | None, limit: int,
             page, cursor = server.get_page("/api/v1/export/ocel", asked)
             orders += log.add(page)
         more = cursor is not None
-    click.echo(f"{orders} orders, {log.events} events, {log.objects} objects in {file}", err=True)
+    language = settings.company.language
+    written = {"orders": orders, "events": log.events, "objects": log.objects, "file": file}
+    click.echo(
+        say(language, "In %(file)s: orders %(orders)s, events %(events)s, objects %(objects)s", **written), err=True
+    )
     if more:
-        click.echo(f"There are more orders; --limit {limit} was reached.", err=True)
+        click.echo(say(language, "There are more orders; --limit %(limit)s was reached.", limit=limit), err=True)
 
 
 @export.command()
@@ -83,7 +88,7 @@ def orders(
     with ApiClient(api_url(api, settings), settings.company.language) as server, _written(file) as out:
         found = _all_orders(server, asked, limit)
         count = _write_csv(found, out) if form == "csv" else _write_json(found, out)
-    click.echo(f"{count} orders", err=True)
+    click.echo(say(settings.company.language, "Orders: %(count)s", count=count), err=True)
 
 
 def _all_orders(server: ApiClient, asked: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from ..errors import Unavailable
 from .client import ApiClient, api_url, trust_of
 from .recordings import FIREHOSE, LOGS, PROTOBUF, TRACES, ZIPKIN, Recording, Request, read_recordings
 from .shared import api_option, settings_of
+from .words import say
 
 _IN_FLIGHT = 4
 _TRIES_SECONDS = 120.0
@@ -66,10 +67,11 @@ def import_recordings(
                 for recording in read_recordings(path):
                     outcome = send(recording, http, urls, speed)
                     failed = failed or bool(outcome.refused)
-                    click.echo(summary(recording, outcome))
+                    click.echo(summary(recording, outcome, settings.company.language))
         after = wait_until_judged(server)
     spans, logs = (after[f"{what}_received"] - before[f"{what}_received"] for what in ("spans", "log_records"))
-    click.echo(f"{spans} spans and {logs} log records received, all stored and judged")
+    received = "Received and all stored and judged: spans %(spans)s, log records %(logs)s"
+    click.echo(say(settings.company.language, received, spans=spans, logs=logs))
     return int(failed)
 
 
@@ -191,13 +193,14 @@ def wait_until_judged(server: ApiClient) -> dict[str, Any]:
         time.sleep(_POLL_SECONDS)
 
 
-def summary(recording: Recording, outcome: Outcome) -> str:
+def summary(recording: Recording, outcome: Outcome, language: str) -> str:
     """One line a recording: what was sent, refused and passed over."""
-    parts = [f"{outcome.requests - outcome.refused.total()} requests taken"]
-    parts += [f"{count} refused ({reason})" for reason, count in outcome.refused.most_common(3)]
+    parts = [say(language, "requests taken: %(count)s", count=outcome.requests - outcome.refused.total())]
+    for reason, count in outcome.refused.most_common(3):
+        parts.append(say(language, "refused: %(count)s (%(reason)s)", count=count, reason=reason))
     if outcome.rejected:
-        parts.append(f"{outcome.rejected} spans or log records rejected")
+        parts.append(say(language, "spans or log records rejected: %(count)s", count=outcome.rejected))
     if recording.skipped:
         skipped = ", ".join(f"{count} {kind}" for kind, count in sorted(recording.skipped.items()))
-        parts.append(f"not taken yet: {skipped}")
+        parts.append(say(language, "not taken yet: %(what)s", what=skipped))
     return f"{recording.name}: {'; '.join(parts)}"

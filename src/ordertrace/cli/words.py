@@ -72,6 +72,17 @@ _RUSSIAN = {
     "History is being worked through by new rules (%(changed)s): %(share)s done": (
         "История прорабатывается заново по новым правилам (%(changed)s): готово %(share)s"
     ),
+    "In %(file)s: orders %(orders)s, events %(events)s, objects %(objects)s": (
+        "В %(file)s: заказов %(orders)s, событий %(events)s, объектов %(objects)s"
+    ),
+    "There are more orders; --limit %(limit)s was reached.": "Это не все заказы: достигнут предел --limit %(limit)s.",
+    "Received and all stored and judged: spans %(spans)s, log records %(logs)s": (
+        "Принято, сохранено и оценено: спанов %(spans)s, записей журнала %(logs)s"
+    ),
+    "requests taken: %(count)s": "принято запросов: %(count)s",
+    "refused: %(count)s (%(reason)s)": "отклонено: %(count)s (%(reason)s)",
+    "spans or log records rejected: %(count)s": "не принято спанов и записей журнала: %(count)s",
+    "not taken yet: %(what)s": "пока не принимается: %(what)s",
     "Trace %(trace)s: %(orders)s": "Трассировка %(trace)s: %(orders)s",
     "Spans and log records that these rules would change: %(count)s": "Спанов и записей, которые изменились бы: %(count)s",
     "Stored by earlier rules and not worked through yet: %(count)s": (

@@ -56,6 +56,7 @@ class Linker:
         self._sequenced_at = datetime.fromtimestamp(0, UTC) + _UNDER_WAY
         self._sequenced: set[Row] = set()
         self._changed_at = self._looked_at = datetime.fromtimestamp(0, UTC)
+        self._done_at = self._changed_at + 2 * _UNDER_WAY
         self._sees_links = False
         self._lock = asyncio.Lock()
 
@@ -69,9 +70,13 @@ class Linker:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
                 await self.work()
-                if datetime.now(UTC) - self._changed_at < 2 * _UNDER_WAY:
+                began = datetime.now(UTC)
+                if (
+                    self._done_at < self._changed_at + 2 * _UNDER_WAY
+                ):  # however long it takes, once more after the last change
                     await self.sequence()
                     await self.find_present()
+                    self._done_at = began
             except OrdertraceError as error:
                 _log.error("messages are not joined to spans", reason=str(error))
 

@@ -146,8 +146,8 @@ def _only_ways(
     early = min(EARLY_SECONDS, max(0.0, -min(one.consumption.at - one.delivery.at for one in found)) + _EARLY_MARGIN)
     course = [span for span in spans if known[0] + WAIT_SECONDS <= span.at <= known[1]]
     first, last = _bounds(deliveries, course, early), _bounds(deliveries, course, early, backwards=True)
-    if first is None or last is None:  # the channel is not the thread's
-        return []
+    if first is None or last is None:  # a delivery is missing after all
+        return [*found]
     place = {id(delivery): i for i, delivery in enumerate(deliveries)}
     bounds = {id(span): limits for span, limits in zip(course, zip(first, last, strict=True), strict=True)}
     possible = [

@@ -96,9 +96,18 @@ def _card(system: SystemCoverage, viewer: Viewer) -> SystemCard:
         extent=_extent(system, viewer),
         meters=meters if seen.spans or seen.watched else (),
         advice=advice,
-        fine="" if advice else viewer.t.gettext("Nothing to change: what is needed is there."),
+        fine="" if advice else _fine(seen, sight.closed, viewer),
         fingerprint=f"{[meter.value for meter in meters]} {system.advice and system.advice.kind}",
     )
+
+
+def _fine(seen: Coverage, closed: bool, viewer: Viewer) -> str:
+    """What is said where nothing is advised."""
+    if closed and not seen.watched:
+        return viewer.t.gettext(
+            "No messages pass between it and the others: what it does is known from their calls to it."
+        )
+    return viewer.t.gettext("Nothing to change: what is needed is there.")
 
 
 def _heard(system: SystemCoverage, viewer: Viewer) -> tuple[str, str, str]:

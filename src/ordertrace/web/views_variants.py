@@ -212,8 +212,8 @@ def _line(variant: Variant, found: Variants, stations: Sequence[str], query: str
         filled=round(BAR * variant.orders / found.variants[0].orders, 1),
         way=build_way(variant.path, stations, viewer),
         notes=tuple(notes),
-        median=viewer.lasting(variant.median_seconds),
-        p95=viewer.lasting(variant.p95_seconds),
+        median=viewer.lasting(variant.median_seconds) if len(variant.path) > 1 else "—",  # one status takes no time
+        p95=viewer.lasting(variant.p95_seconds) if len(variant.path) > 1 else "—",
         ends=tuple(_ends(variant, viewer)),
         ends_words=tuple((part.tone, part.title) for part in _ends(variant, viewer)),
         troubled_url=f"{url}&state={OrderState.STUCK}" if variant.troubled else "",
