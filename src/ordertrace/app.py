@@ -146,6 +146,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             traces=TraceStore(store),
             replay=replayer.progress,
             trials=trials,
+            joined_until=linker.joined_until,
         )
         pages = build_web(
             reader,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from fastapi import FastAPI
 
@@ -53,13 +54,15 @@ def build_api(
     traces: TraceStore | None = None,
     replay: Progress | None = None,
     trials: RuleTrials | None = None,
+    joined_until: Callable[[datetime], datetime] | None = None,
 ) -> FastAPI:
     """The API as an ASGI application with full paths.
 
     `readiness` says whether we can serve now, and if not, why. `addresses` gives what the receivers really listen on
     (`otlp_grpc`, `otlp_http` as host:port) where that differs from the settings, as with port 0. `messages` is there where
     a broker is watched, and so is `take_recorded`, which works recordings of a broker in; `forwarding` where something is
-    passed on. `replay` says how far history is worked through again, and what keeps that from going on.
+    passed on. `replay` says how far history is worked through again, and what keeps that from going on;
+    `joined_until` until when what is stored has been joined.
     """
     app = FastAPI(
         title="ordertrace",
@@ -88,7 +91,7 @@ def build_api(
     if trials is not None:
         app.include_router(build_rules(trials))
     app.include_router(build_replay(replay or (lambda: (None, ""))))
-    app.include_router(build_operations(settings, metrics, readiness, addresses, forwarding))
+    app.include_router(build_operations(settings, metrics, readiness, addresses, forwarding, joined_until))
     add_problem_answers(app)
     app.add_middleware(Guard)
     _describe_problems(app)

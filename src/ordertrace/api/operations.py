@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -33,6 +34,7 @@ def build_operations(
     readiness: Callable[[], tuple[bool, str]],
     addresses: Callable[[], Mapping[str, str]] | None,
     forwarding: Callable[[], ForwardingState] | None = None,
+    joined_until: Callable[[datetime], datetime] | None = None,
 ) -> APIRouter:
     """The routes that look at the process itself."""
     router = APIRouter(tags=["operations"])
@@ -55,6 +57,7 @@ def build_operations(
     @router.get("/api/v1/intake", responses=problem_responses(400), summary="What came in, and what of it waits")
     async def get_intake(request: Request) -> system_models.Intake:
         refuse_parameters(request)
+        now = datetime.now(UTC)
         told, totals = addresses() if addresses else {}, _totals(metrics.registry)
         return system_models.Intake(
             receivers=system_models.Receivers(
@@ -69,6 +72,8 @@ def build_operations(
             log_records_stored=totals["ordertrace_log_records_stored_total"],
             queued_bytes=totals["ordertrace_journal_queued_bytes"],
             sweeps=totals["ordertrace_sweep_seconds_count"],
+            at=now,
+            joined_until=joined_until(now) if joined_until else now,
             settle_seconds=settings.sweep.settle.total_seconds(),
             forwarding=system_models.Forwarding(**asdict(forwarding())) if forwarding else None,
         )

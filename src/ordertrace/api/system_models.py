@@ -117,7 +117,8 @@ class Forwarding(BaseModel):
 
 class Intake(BaseModel):
     """What came in since the start, and what of it waits to be stored. Everything sent is stored and judged when
-    `queued_bytes` has been 0 for `settle_seconds` and `sweeps` has grown by two in that time.
+    `queued_bytes` has been 0 for `settle_seconds`, `sweeps` has grown by two in that time, and `joined_until` has passed the `at`
+    of its beginning.
     """
 
     receivers: Receivers
@@ -128,6 +129,8 @@ class Intake(BaseModel):
     log_records_stored: int
     queued_bytes: int
     sweeps: int
+    at: datetime
+    joined_until: datetime = Field(description="What was stored until then is joined, by sequence and presence too")
     settle_seconds: float
     forwarding: Forwarding | None = Field(description="Null where nothing is passed on")
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ def _reason(answer: httpx2.Response) -> str:
 def wait_until_judged(server: ApiClient) -> dict[str, Any]:
     """Returns the intake's figures once nothing waits and the sweep has seen it. Raises Unavailable at a standstill."""
     settled_at: float | None = None
+    joined, told_at = False, ""
     sweeps, seen, moved_at = 0, (-1, -1, -1), time.monotonic()
     while True:
         now, intake = time.monotonic(), server.get("/api/v1/intake")
@@ -185,10 +187,16 @@ def wait_until_judged(server: ApiClient) -> dict[str, Any]:
                 f"nothing has moved for {_STANDSTILL_SECONDS:g} s, {intake['queued_bytes']} bytes wait; see its log"
             )
         if intake["queued_bytes"]:
-            settled_at = None
+            settled_at, joined = None, False
         elif settled_at is None:
-            settled_at, sweeps = now, intake["sweeps"]
-        elif now - settled_at >= intake["settle_seconds"] and intake["sweeps"] >= sweeps + _SWEEPS_UNTIL_JUDGED:
+            settled_at, told_at, sweeps = now, intake["at"], intake["sweeps"]
+        elif not joined and datetime.fromisoformat(intake["joined_until"]) >= datetime.fromisoformat(told_at):
+            joined, sweeps = True, intake["sweeps"]
+        elif (
+            joined
+            and now - settled_at >= intake["settle_seconds"]
+            and intake["sweeps"] >= sweeps + _SWEEPS_UNTIL_JUDGED
+        ):
             return intake
         time.sleep(_POLL_SECONDS)
 

@@ -57,6 +57,7 @@ class Linker:
         self._sequenced: set[Row] = set()
         self._changed_at = self._looked_at = datetime.fromtimestamp(0, UTC)
         self._done_at = self._changed_at + 2 * _UNDER_WAY
+        self._joining = 0
         self._sees_links = False
         self._lock = asyncio.Lock()
 
@@ -80,6 +81,11 @@ class Linker:
             except OrdertraceError as error:
                 _log.error("messages are not joined to spans", reason=str(error))
 
+    def joined_until(self, now: datetime) -> datetime:
+        """What was stored until then has been joined in every way, by sequence and presence too."""
+        waits = self._messages or self._joining or self._done_at < self._changed_at
+        return self._done_at if waits else now
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """While entered nothing is joined; what comes in waits."""
@@ -94,12 +100,16 @@ class Linker:
         self, groups: Sequence[datetime], in_bulk: Callable[[], Awaitable[None]], now: datetime | None = None
     ) -> None:
         """Joins groups of spans and log records: first in bulk, then what that leaves. Raises as the store does."""
-        async with self._lock:
-            await in_bulk()
-            try:
-                await self._round(groups, now or datetime.now(UTC))
-            except Internal as error:  # a fault of ours here must not hold up what comes after
-                _log.error("a group is joined in bulk only", reason=str(error))
+        self._joining += 1
+        try:
+            async with self._lock:
+                await in_bulk()
+                try:
+                    await self._round(groups, now or datetime.now(UTC))
+                except Internal as error:  # a fault of ours here must not hold up what comes after
+                    _log.error("a group is joined in bulk only", reason=str(error))
+        finally:
+            self._joining -= 1
 
     async def work(self, now: datetime | None = None) -> None:
         """Joins what messages noted since the last round tell. Raises as the store does."""
