@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from ..errors import Unavailable
+from ..model.flow import System
 from ..rabbit.doctor import Advice, examine
 from ..settings import Settings
+from ..texts import system_title
 from .client import ApiClient, api_url
 from .doctor_forwarding import arrives, forwarding_lines
 from .shared import api_option, config_option, settings_of
@@ -65,7 +67,8 @@ def _system_lines(system: dict[str, Any], language: str) -> Iterator[str]:
     """What is known of a system's telemetry, and the one change that would help most."""
     coverage, advice = system["coverage"], system["advice"]
     parts = _watched_parts(coverage, language) if system["closed"] else _parts(system, language)
-    yield _mark(advice is None) + f"{system['title']}: " + "; ".join(parts)
+    title = system_title(System(system["name"], system["title"], ()), language)
+    yield _mark(advice is None) + f"{title}: " + "; ".join(parts)
     if advice:
         yield "    " + say(language, "What would help most: %(what)s", what=advice["text"])
         if advice["change"]:
