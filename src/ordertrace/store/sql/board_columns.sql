@@ -7,6 +7,10 @@ SELECT
     toUInt8(if(ended, 0, greatest(0, least(15, floor(used * 10))))) AS tenth,
     count() AS orders,
     countIf(NOT ended AND (state IN ('stuck', 'failed') OR used >= 1)) AS late,
-    arrayMap(dot -> (-dot.1, dot.2), groupArraySortedIf({dots:UInt16})((-used, order_id), NOT ended)) AS named
+    -- sorted at the end: an aggregate that keeps itself sorted costs more than all of them
+    arrayMap(
+        dot -> (-dot.1, dot.2),
+        arraySlice(arrayPartialSort({dots:UInt16}, groupArrayIf((-used, order_id), NOT ended)), 1, {dots:UInt16})
+    ) AS named
 FROM order_states
 GROUP BY state, status, tenth
