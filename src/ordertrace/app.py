@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,6 +27,7 @@ from .analysis.reader import AnalysisReader
 from .api.app import build_api
 from .certificates import Certificates
 from .forwarding.forwarder import Forwarder
+from .ingest.demand import Demand
 from .ingest.intake import Intake
 from .listening import HttpListener
 from .metrics import Metrics
@@ -59,6 +60,7 @@ from .store.trials import Rules, TrialStore
 from .web.app import build_fallback, build_web
 
 _FOR_MACHINES = ("/api/", "/metrics", "/healthz", "/readyz")
+_READ_NOTHING = ("/metrics", "/healthz", "/readyz", "/static/")  # of what is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     async with AsyncExitStack() as parts:
         store = await parts.enter_async_context(open_store(settings, metrics))
         messages = MessageStore(store) if settings.broker else None
-        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages)
+        # who reads what is passed on does so elsewhere
+        demand = Demand(settings.journal, timedelta() if settings.forward.url else flow.shortest)
+        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages, demand.catch_up)
         skews = Skews(ClockStore(store, flow))
         linker = Linker(LinkStore(store, settings.order, flow), skews, sweeper.tell, flow, bool(settings.broker))
         replayer = Replayer(settings, metrics, store, flow, linker)
@@ -97,7 +101,9 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         forwarder = Forwarder(settings, metrics, store) if settings.forward.url else None
         if forwarder:
             await parts.enter_async_context(forwarder)
-        intake = await parts.enter_async_context(_intake(settings, metrics, store, flow, sweeper, linker, forwarder))
+        intake = await parts.enter_async_context(
+            _intake(settings, metrics, store, flow, sweeper, linker, forwarder, demand)
+        )
 
         async def take_over() -> None:
             await linker.start(datetime.now(UTC))
@@ -162,7 +168,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
             replayer.progress,
             trials,
         )
-        application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]))
+        application = _split(api, Starlette(routes=[*pages, build_fallback(reader, settings, metrics)]), demand)
         web = await parts.enter_async_context(
             HttpListener(
                 application,
@@ -200,6 +206,7 @@ def _intake(
     sweeper: Sweeper,
     linker: Linker,
     forwarder: Forwarder | None,
+    demand: Demand,
 ) -> Intake:
     joiner = Joiner(store, flow)
 
@@ -215,7 +222,7 @@ def _intake(
             forwarder.take(spans, logs)
         sweeper.tell([*spans, *logs])
 
-    return Intake(settings, metrics, store, join)
+    return Intake(settings, metrics, store, join, demand)
 
 
 def _resending(
@@ -236,10 +243,12 @@ async def _running(work: Coroutine[None, None, None], name: str) -> AsyncIterato
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _split(machines: ASGIApp, people: ASGIApp) -> ASGIApp:
+def _split(machines: ASGIApp, people: ASGIApp, demand: Demand) -> ASGIApp:
     """Paths for machines go to the API, all others to the pages: each answers errors in its own form."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith(_READ_NOTHING):
+            await demand.look()
         for_machines = scope["type"] == "http" and scope["path"].startswith(_FOR_MACHINES)
         await (machines if for_machines else people)(scope, receive, send)
 

@@ -102,6 +102,20 @@ async def test_finding_clears_itself_when_the_order_goes_on_or_ends(house: House
     assert await house.findings() == {}
 
 
+async def test_what_has_come_is_worked_in_before_anything_is_held_against_an_order(house: House) -> None:
+    await house.hear(told("shop", "SUBMITTED", 0), ago=timedelta(minutes=31))
+
+    async def catch_up() -> None:
+        await house.hear(told("shop", "PRICE_CALCULATED", 1_700), ago=timedelta(minutes=31))
+        await house.hear(told("crm", "CLOSED", 1_750), ago=timedelta(minutes=31))
+
+    house.sweeper = Sweeper(house.store, FLOW, house.clock, house.metrics, SweepSettings(), catch_up=catch_up)
+    house.sweeper.tell([NOW + timedelta(milliseconds=1)])
+    await house.sweeper.sweep(SETTLED)
+    assert b"ordertrace_detection_delay_seconds_count" not in house.metrics.exposition()
+    assert await house.findings() == {}
+
+
 async def test_silence_of_a_system_is_found_and_forgotten_when_it_is_heard_again(house: House) -> None:
     waits_for_crm = [told("shop", "SUBMITTED", 0), told("shop", "PRICE_CALCULATED", 60)]
     house.clock.hear("crm", NOW - timedelta(minutes=39), 0)  # before the deadline, which was ten minutes ago

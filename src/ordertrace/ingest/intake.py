@@ -30,6 +30,7 @@ from ..store.store import Store
 from ..store.zipkin_writer import ZipkinWriter
 from .backlog import Backlog, Join
 from .check import Checked, LogCheck, TraceCheck
+from .demand import Demand
 from .journal import Journal, Segment
 from .kinds import Kind
 from .repeats import Repeats
@@ -74,13 +75,16 @@ class Intake:
     at a time, and may be called again with a group after a crash.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, store: Store, join: Join) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, store: Store, join: Join, demand: Demand | None = None
+    ) -> None:
         self._bounds = settings.journal
         self._request_bytes_max = settings.listen.request_bytes_max
         self._settings = settings
         self._metrics = metrics
         self._store = store
         self._join = join
+        self._demand = demand or Demand(settings.journal)
         self._lanes = {
             Kind.SPANS: _Lane(TraceCheck(settings.privacy)),
             Kind.LOGS: _Lane(LogCheck(settings.privacy)),
@@ -133,6 +137,7 @@ class Intake:
         )
         for path in left:
             self._backlog.put(path)
+        self._demand.serve(self._opened, self.flush, self._wake.set)
         self._started = True
         self._problems.clear()
         self._tasks = [
@@ -357,7 +362,7 @@ class Intake:
         segment = self._journal.segment(kind)
         if segment is None or self._backlog.is_storing:
             return False
-        left = segment.opened + self._bounds.group_age_max.total_seconds() - time.monotonic()
+        left = segment.opened + self._demand.age_max(segment.size, self._queued_bytes) - time.monotonic()
         if left > 0:
             loop = asyncio.get_running_loop()
             if not loop.time() < self._rings_at <= loop.time() + left:
@@ -365,6 +370,11 @@ class Intake:
                 self._rings_at = loop.time() + left
                 self._timer = loop.call_later(left + _CLOCK_GRAIN_SECONDS, self._wake.set)
         return left <= 0
+
+    def _opened(self) -> float | None:
+        """When the oldest group was opened that waits for nothing but its age."""
+        open_now = [segment.opened for kind in self._lanes if (segment := self._journal.segment(kind))]
+        return None if self._backlog.is_storing else min(open_now, default=None)
 
     def _hand_over(self, kind: Kind) -> None:
         if segment := self._journal.close_segment(kind):

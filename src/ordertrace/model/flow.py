@@ -74,6 +74,12 @@ class Flow:
         """Service name → system name; services not listed are systems of their own."""
         return {service: system.name for system in self.systems for service in system.services}
 
+    @cached_property
+    def shortest(self) -> timedelta:
+        """The shortest time after which something may be held against an order."""
+        deadlines = [step.deadline for step in self.steps if step.deadline]
+        return min(self.deadline, self.error_grace, self.mismatch_grace, self.silence, *deadlines)
+
     def rank(self, status: str) -> int:
         return self.ranks.get(status, 0)
 

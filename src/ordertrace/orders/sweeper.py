@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -53,7 +53,10 @@ class Sweeper:
         metrics: Metrics,
         settings: SweepSettings,
         messages: MessageStore | None = None,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`catch_up` returns once what has come is worked in: called before anything is held against an order."""
+        self._catch_up = catch_up
         self._store = store
         self._orders = OrderStore(store, flow)
         self._evidence = EvidenceReader(self._orders, messages, Skews(ClockStore(store, flow)))
@@ -131,6 +134,9 @@ class Sweeper:
         """Looks at the orders that are due, the longest due first, as long as a sweep may take; whether that was all."""
         for _ in range(-(-self._settings.orders_max // _ORDERS_A_QUERY)):
             due = self._watchlist.take_due(int(until.timestamp() * 1e9), _ORDERS_A_QUERY)
+            if due and self._catch_up:
+                await self._catch_up()
+                await self._take_over_changes(now)
             if due:
                 await self._look_at(due, until, now)
             if len(due) < _ORDERS_A_QUERY:

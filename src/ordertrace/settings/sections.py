@@ -141,13 +141,15 @@ class PrivacySettings(Section):
 class JournalSettings(Section):
     """Groups of requests on their way into the store; whichever bound is reached first closes a group.
 
-    While the store is busy only the bounds on spans and bytes count.
+    While the store is busy only the bounds on spans and bytes count. Small groups may become `group_age_unseen_max` old while
+    nobody reads and nothing is due.
     """
 
     directory: str = ""  # empty: beside the embedded store
     group_spans_max: int = Field(200_000, ge=1)
     group_bytes_max: int = Field(96 * 1024 * 1024, ge=1024)
     group_age_max: Duration = timedelta(milliseconds=800)
+    group_age_unseen_max: Duration = timedelta(seconds=10)
     queued_bytes_max: int = Field(192 * 1024 * 1024, ge=1024 * 1024)
     free_bytes_min: int = Field(256 * 1024 * 1024, ge=0)
     repeats_age: Duration = timedelta(minutes=10)
