@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 async def send_all(address: str, requests: Iterable[bytes], in_flight: int, a_second: float = 0) -> list[float]:
@@ -31,7 +31,7 @@ async def send_all(address: str, requests: Iterable[bytes], in_flight: int, a_se
 
     async def one() -> None:
         async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_EXPORT)
+            export: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
             for place, request in waiting:
                 if a_second and (early := began + place / a_second - time.perf_counter()) > 0:
                     await asyncio.sleep(early)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+_LOOK_EVERY_SECONDS = 5.0
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -33,6 +34,7 @@ class Server:
         environment = {**os.environ, **listening, "ORDERTRACE_STORE__URL": f"chdb://{self.directory}", **self._more}
         command = [sys.executable, "-m", "ordertrace.cli.main", "serve"]
         program = Path(sys.executable).parent / "ordertrace"
+        end_as_if_interrupted()
         started = time.perf_counter()
         self._process = subprocess.Popen(
             [str(program), "serve"] if program.exists() else command,
@@ -87,11 +89,17 @@ class Server:
         self._process.wait()
 
     def wait_until_idle(self, seconds: float = 900) -> None:
-        """Returns once all that was acknowledged is stored and joined: the journal holds no segment. Asks the disk only."""
-        until = time.monotonic() + seconds
+        """Returns once all that was acknowledged is stored and joined: the journal holds no segment.
+
+        Asks the disk; the server only now and then, as a reader, so that no group waits for somebody to look.
+        """
+        until, look_at = time.monotonic() + seconds, 0.0
         while any((self.directory / "journal").glob("*.segment")):
-            if time.monotonic() > until:
+            if (now := time.monotonic()) > until:
                 raise TimeoutError(f"something is not stored after {seconds} s")
+            if now >= look_at:
+                self.get("/api/v1/intake")
+                look_at = now + _LOOK_EVERY_SECONDS
             time.sleep(0.1)
 
     def _wait(self, path: str, seconds: float) -> None:
@@ -104,6 +112,15 @@ class Server:
                 if time.monotonic() > until or self._process.poll() is not None:
                     raise
                 time.sleep(0.02)
+
+
+def end_as_if_interrupted() -> None:
+    """Makes SIGTERM end this process as an error does, so that the server it has started is stopped, too."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def process_cpu_seconds(pid: int) -> float:

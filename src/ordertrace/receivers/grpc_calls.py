@@ -15,6 +15,8 @@ from .answers import to_grpc_code, to_status
 from .http2 import Headers, Reply
 from .http2_frames import literal
 
+HEADERS = frozenset({b":method", b":path", b"content-type", b"grpc-encoding"})
+"""Those of a call that say anything to us."""
 ENVELOPE_BYTES = 5  # whether the message is packed, and its length
 _ENCODINGS = ("gzip", "deflate", "zstd")
 _STATUS_200 = b"\x88"

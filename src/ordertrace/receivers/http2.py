@@ -55,13 +55,14 @@ class Reply:
 class Calls:
     """What the connections of one listener share: who serves, and the bounds on what is not whole yet.
 
-    `serve` must not raise. A call that is longer than `body_bytes_max`, or comes while more than `held_bytes_max` of
-    unfinished ones are held, ends at once with what `refuse` replies to the bytes that it has so far. `turned_away` is told
-    of each connection beyond `connections_max`.
+    `serve` is given the named `headers` of a call only; it must not raise. A call that is longer than `body_bytes_max`, or
+    comes while more than `held_bytes_max` of unfinished ones are held, ends at once with what `refuse` replies to the bytes
+    that it has so far. `turned_away` is told of each connection beyond `connections_max`.
     """
 
     def __init__(
         self,
+        headers: frozenset[bytes],
         serve: Callable[[Headers, bytes], Awaitable[Reply]],
         refuse: Callable[[int], Reply],
         turned_away: Callable[[], None],
@@ -69,6 +70,7 @@ class Calls:
         held_bytes_max: int,
         connections_max: int,
     ) -> None:
+        self.headers = headers
         self.serve = serve
         self.refuse = refuse
         self.turned_away = turned_away
@@ -332,7 +334,8 @@ class Connection(asyncio.Protocol):
         if (known := self._decoded.get(block)) is not None:
             return known
         try:
-            headers = dict(self._decoder.decode(block, raw=True))
+            wanted = self._calls.headers  # the others would only take memory
+            headers = {name: value for name, value in self._decoder.decode(block, raw=True) if name in wanted}
         except OversizedHeaderListError:
             raise Broken(Code.ENHANCE_YOUR_CALM) from None
         except (HPACKError, ValueError, IndexError):

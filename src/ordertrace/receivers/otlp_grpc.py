@@ -20,7 +20,7 @@ from ..metrics import Metrics
 from ..settings import Settings
 from .answers import answer_word, to_metrics_response, to_response
 from .bodies import BodyReader
-from .grpc_calls import ENVELOPE_BYTES, NOT_GRPC, answered, failed, is_call, to_message
+from .grpc_calls import ENVELOPE_BYTES, HEADERS, NOT_GRPC, answered, failed, is_call, to_message
 from .http2 import Calls, Connection, Headers, Reply
 
 _Export = Callable[[bytes], Awaitable[bytes]]
@@ -48,6 +48,7 @@ class OtlpGrpcReceiver:
             _EXPORT.format(signal, signal.capitalize()).encode(): export for signal, export in exports.items()
         }
         self._calls = Calls(
+            HEADERS,
             self._serve,
             self._refuse,
             metrics.limits_hit.labels("connections").inc,
