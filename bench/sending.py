@@ -72,7 +72,11 @@ def prepared(
         *map(str, passes),
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
-        yield sender
+        try:
+            yield sender
+        except BaseException:
+            sender.kill()  # it would go on until all is sent
+            raise
 
 
 def go(sender: subprocess.Popen[str]) -> None:

@@ -42,7 +42,11 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=None,
         )
-        self._wait("/readyz", 60)
+        try:
+            self._wait("/readyz", 60)
+        except BaseException:
+            self._process.kill()
+            raise
         self.start_seconds = time.perf_counter() - started
         return self
 
