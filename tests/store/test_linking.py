@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,18 @@ async def test_a_fact_given_to_the_wrong_order_goes(store: Store) -> None:
 def test_facts_are_told_of_with_how_they_were_joined() -> None:
     assert {by.value for by in JoinedBy} >= {"message", "log", "link", "key", "sequence", "time"}
     assert OrderEvent.__dataclass_fields__["confidence"].default == 1.0
+
+
+async def test_all_is_joined_only_once_sequences_have_been_looked_at(store: Store) -> None:
+    """Who imports waits for that: sequences are compared behind everything else."""
+    linking = Linking(store)
+    moment = datetime.now(UTC)
+    assert linking.linker.joined_until(moment) == moment
+    group = await insert(store, 1, {"SpanKind": "Consumer"})
+    await linking.linker.join([group], lambda: linking.joiner.join([group]))
+    assert linking.linker.joined_until(datetime.now(UTC)) < moment
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(linking.linker.run())
+        while linking.linker.joined_until(datetime.now(UTC)) < moment:  # noqa: ASYNC110 (it tells nobody)
+            await asyncio.sleep(0.05)
+        running.cancel()
