@@ -33,6 +33,7 @@ async def save_messages(store: MessageStore, now: datetime) -> None:
             "",
             "",
             "",
+            "",
             now,
         )
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ KEYS = "SELECT DISTINCT key, order_id FROM order_keys FINAL WHERE holds ORDER BY
 DERIVED = (FACTS, GLANCES, TRACES, PLACES, KEYS)
 
 Call = Callable[..., Awaitable[Any]]
+Portion = Callable[[datetime], Awaitable[None]]
 
 
 def settings_at(directory: Path, *, new: bool) -> Settings:
@@ -91,21 +93,24 @@ class Evidence:
     messages: tuple[tuple[Row, ...], ...]
 
 
-def build_evidence(seed: int, traces: int = 30, first: int = 0) -> Evidence:
+def build_evidence(seed: int, traces: int = 30, first: int = 0, contradicting: bool = False) -> Evidence:
     """Traces of one order and of several, named by spans, logs, messages, links and keys, or by nothing.
 
-    No evidence contradicts other evidence: which of two then holds may depend on which came first.
+    Where it is contradicting, links join traces of different orders, and messages about different orders have one id.
     """
     chance = random.Random(seed)
     spans: list[dict[str, Any]] = []
     logs: list[dict[str, Any]] = []
     messages: list[Row] = []
+    ids = traces // 2 if contradicting else 1_000_000
     served = [[f"A-{chance.randrange(20)}" for _ in range(chance.choice((1, 1, 1, 2, 3)))] for _ in range(traces)]
     for number, orders in enumerate(served, first):
         trace, at = f"{number:032x}", BEGAN + timedelta(minutes=chance.randrange(60), microseconds=number)
         same = [
             other for other, its in enumerate(served, first) if its == orders and other != number and len(set(its)) == 1
         ]
+        if contradicting:
+            same = [other for other in range(first, first + traces) if other != number]
         linked = f"{chance.choice(same):032x}" if same and chance.random() < 0.5 else ""
         single = len(set(orders)) == 1
         for place in range(chance.randrange(1, 6)):
@@ -127,7 +132,7 @@ def build_evidence(seed: int, traces: int = 30, first: int = 0) -> Evidence:
                     "SpanKind": chance.choice(("Server", "Client", "Producer", "Consumer", "Internal")),
                     "ServiceName": chance.choice(("shop", "web", "crm")), "SpanAttributes": attributes,
                     "StatusCode": chance.choice(("Unset", "Unset", "Error")),
-                    "MessageId": f"m{number}" if single and chance.random() < 0.2 else "",
+                    "MessageId": chance.choice((f"m{number % ids}", f"r{number}")) if single and chance.random() < 0.2 else "",
                     "Links.TraceId": links, "Links.SpanId": [f"{linked[24:]}{0:08x}"] * len(links),
                     "Links.TraceState": [""] * len(links), "Links.Attributes": [{}] * len(links),
                 }
@@ -137,10 +142,23 @@ def build_evidence(seed: int, traces: int = 30, first: int = 0) -> Evidence:
                          "LogAttributes": {"parcel": f"P-{orders[0]}"}, "SeverityNumber": chance.choice((9, 17))})  # fmt: skip
         if single and chance.random() < 0.6:
             kind = chance.choice(("published", "delivered"))
-            messages.append(("main", f"k{number}", "q", at, kind, f"m{number}", "x", "order.closed", orders[-1],
-                             chance.choice(STATUSES), chance.choice(("shop", "crm", "stranger")), "", trace, ""))  # fmt: skip
+            messages.append(("main", f"k{number}", "q", at, kind, f"m{number % ids}", "x", "order.closed", orders[-1],
+                             chance.choice(STATUSES), chance.choice(("shop", "crm", "stranger")), "", trace, "", ""))  # fmt: skip
+    messages += _answers(chance, range(first, first + traces), ids, contradicting)
     chance.shuffle(spans)
     return Evidence(_divided(spans, 5), _divided(logs, 2), _divided(messages, 2))
+
+
+def _answers(chance: random.Random, numbers: range, ids: int, contradicting: bool) -> list[Row]:
+    """Messages that name no order: to the one about their trace, or to an answer; perhaps seen when it was sent."""
+    found: list[Row] = []
+    for number in chance.sample(numbers, len(numbers) // 3):
+        asked = chance.choice(numbers) if contradicting else number
+        answered, trace = chance.choice((f"m{asked % ids}", f"r{asked}")), chance.choice(("", f"{asked:032x}"))
+        at = BEGAN + timedelta(minutes=chance.randrange(60), microseconds=number)
+        found.append(("main", f"a{number}", "q", at, "published", f"r{number}", "x", "order.closed", "",
+                      chance.choice(STATUSES), "crm", "", trace, "", answered))  # fmt: skip
+    return found
 
 
 def _divided(rows: list[Any], parts: int) -> tuple[tuple[Any, ...], ...]:
@@ -156,27 +174,39 @@ class Joining:
         self._joiner = Joiner(store, flow)
         self._replays = ReplayStore(store, Shadow(settings, Metrics(), store), flow)
         links = LinkStore(store, settings.order, flow)
-        self.linker = Linker(links, Skews(ClockStore(store, flow)), lambda groups: None, flow, watches_brokers=True)
+        self.linker = Linker(links, Skews(ClockStore(store, flow)), lambda groups: None, flow, True, Metrics())
 
     async def take(self, evidence: Evidence, since: datetime) -> None:
         """Stores and joins all of it, one group after another."""
-        at = since
-        for spans in evidence.spans:
-            at += timedelta(seconds=1)
-            group = await insert(
-                self.store, _place(at), *(span | self._columns(span["SpanAttributes"], "") for span in spans)
-            )
-            await self.linker.join([group], lambda group=group: self._joiner.join([group]), group)  # type: ignore[misc]
-        for logs in evidence.logs:
-            at += timedelta(seconds=1)
-            await self._insert_logs(logs, at)
-            await self.linker.join([at], lambda at=at: self._joiner.join_logs([at]), at)  # type: ignore[misc]
-        for messages in evidence.messages:
-            at += timedelta(seconds=1)
-            await MessageStore(self.store).save_events([(*row, at) for row in messages])
-            await self._replays.tell_messages_again(at - timedelta(milliseconds=1))
-            self.linker.note_messages([at])
-            await self.linker.work(at)
+        await self.take_in_turn(self.portions(evidence), since)
+
+    def portions(self, evidence: Evidence) -> list[Portion]:
+        """What takes each group of it in, at the time that is given."""
+        return [
+            *(partial(self._take_spans, spans) for spans in evidence.spans),
+            *(partial(self._take_logs, logs) for logs in evidence.logs),
+            *(partial(self._take_messages, messages) for messages in evidence.messages),
+        ]
+
+    async def take_in_turn(self, portions: Sequence[Portion], since: datetime) -> None:
+        """Takes portions in, a second apart."""
+        for place, take in enumerate(portions, 1):
+            await take(since + timedelta(seconds=place))
+
+    async def _take_spans(self, spans: Sequence[dict[str, Any]], at: datetime) -> None:
+        named = [span | self._columns(span["SpanAttributes"], "") for span in spans]
+        await insert(self.store, _place(at), *named)
+        await self.linker.join([at], partial(self._joiner.join, [at]), at)
+
+    async def _take_logs(self, logs: Sequence[dict[str, Any]], at: datetime) -> None:
+        await self._insert_logs(logs, at)
+        await self.linker.join([at], partial(self._joiner.join_logs, [at]), at)
+
+    async def _take_messages(self, messages: Sequence[Row], at: datetime) -> None:
+        await MessageStore(self.store).save_events([(*row, at) for row in messages])
+        await self._replays.tell_messages_again(at - timedelta(milliseconds=1))
+        self.linker.note_messages([at])
+        await self.linker.work(at)
 
     async def _insert_logs(self, records: Sequence[dict[str, Any]], at: datetime) -> None:
         named = [record | self._columns(record["LogAttributes"], record["Body"]) for record in records]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordertrace.model.order import JoinedBy
-from ordertrace.orders.joining import Name, SpanSight, divide
+from ordertrace.orders.joining import CONFIDENCE, Name, SpanSight, divide
 from ordertrace.orders.presence import Run, Stay, match_presence
 from ordertrace.orders.sequence import WAIT_SECONDS, Consumption, Delivery, align, complete_spans
 
@@ -120,6 +120,50 @@ def test_no_span_is_given_to_an_order_that_nothing_names(trace: tuple[list[SpanS
             assert one.order_id in own
 
 
+@st.composite
+def jobs(draw: st.DrawFn) -> tuple[list[SpanSight], list[Name], dict[str, str]]:
+    """A job that serves several orders, each in a part of its own below shared spans; and whose part each span is in."""
+    depth, orders = draw(st.integers(1, 3)), draw(st.integers(2, 4))
+    spans = [SpanSight(f"shared-{i}", f"shared-{i - 1}" if i else "", frozenset(), 0, 1000) for i in range(depth)]
+    names: list[Name] = []
+    part_of: dict[str, str] = {}
+    for order in (f"order-{i}" for i in range(orders)):
+        ids: list[str] = []
+        for i in range(draw(st.integers(1, 6))):
+            parent = draw(st.sampled_from(ids)) if ids else draw(st.sampled_from(spans[:depth])).span_id
+            ids.append(f"{order}-{i}")
+            spans.append(SpanSight(ids[-1], parent, frozenset(), i, i + 1))
+        part_of |= dict.fromkeys(ids, order)
+        named = draw(st.lists(st.tuples(st.sampled_from(ids), st.sampled_from(sorted(CONFIDENCE))), max_size=3))
+        names += [Name(span_id, order, by) for span_id, by in named]
+    return spans, names, part_of
+
+
+@settings(max_examples=300)
+@given(jobs(), st.randoms(use_true_random=False))
+def test_each_order_gets_only_its_own_part(
+    job: tuple[list[SpanSight], list[Name], dict[str, str]], chance: random.Random
+) -> None:
+    spans, names, part_of = job
+    chance.shuffle(spans)
+    division = divide(spans, names)
+    served = {name.order_id for name in names}
+    for span_id, one in division.joined.items():
+        if len(served) > 1 and span_id in part_of:
+            assert one.order_id == part_of[span_id]
+        elif len(served) > 1:  # a shared span that leads to one of them only
+            assert {name.order_id for name in names if span_id in above(name.span_id, spans)} == {one.order_id}
+    assert {name.span_id for name in names} <= division.joined.keys()
+
+
+def above(span_id: str, spans: Sequence[SpanSight]) -> set[str]:
+    parents = {span.span_id: span.parent_id for span in spans}
+    found = set()
+    while span_id := parents.get(span_id, ""):
+        found.add(span_id)
+    return found
+
+
 def courses(
     seed: int, length: int = 60, channels: int = 3
 ) -> tuple[dict[str, list[Delivery]], dict[str, list[Consumption]]]:
@@ -203,7 +247,7 @@ def test_presence_tells_whose_a_key_is_where_one_order_fits() -> None:
     runs = [Run(10.0, frozenset({"K1"})), Run(20.0, frozenset({"K1", "K2"})), Run(30.0, frozenset({"K2"}))]
     stays = [Stay("A", 5.0, 22.0), Stay("B", 15.0, None), Stay("C", 29.0, None)]
     assert match_presence(runs, stays, {}) == {"K1": {"A"}, "K2": {"B"}}
-    assert match_presence(runs, stays, {"K1": "A"}) == {"K2": {"B"}}
+    assert match_presence(runs, stays, {"K1": frozenset({"A"})}) == {"K2": {"B"}}
 
 
 def test_presence_says_nothing_where_several_fit() -> None:

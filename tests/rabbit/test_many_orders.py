@@ -21,7 +21,7 @@ async def test_every_order_has_its_messages(tmp_path: Path) -> None:
         messages = MessageStore(store)
         rows = [
             ("main", f"m-{order}-{n}", "mes.orders", now - timedelta(seconds=order + n / 100), "published", f"m-{order}-{n}",
-             "alexandrite.orders", "order.submitted", f"A-{order}", "", "shop", "", "", "", now)
+             "alexandrite.orders", "order.submitted", f"A-{order}", "", "shop", "", "", "", "", now)
             for order in range(ORDERS) for n in range(EACH)
         ]  # fmt: skip
         rows += [(*row[:1], f"talk-{n}", *row[2:8], "A-0", *row[9:]) for n in range(400) for row in rows[:1]]

@@ -96,7 +96,7 @@ class Telling:
                 "order.submitted",
                 name,
             )
-            self.steps.append((*row, "SUBMITTED", system, "", "", "", self.now))
+            self.steps.append((*row, "SUBMITTED", system, "", "", "", "", self.now))
 
 
 def tell_all(now: datetime) -> Telling:

@@ -52,7 +52,24 @@ async def save_messages(store: MessageStore, now: datetime) -> None:
     for key, queue, order in (("m-1", "", "A-2"), ("m-2", "mes.orders", "A-2")):
         at = now - timedelta(seconds=40)
         rows.append(
-            ("main", key, queue, at, "published", key, "orders", "order.x", order, "SUBMITTED", "shop", "", "", "", now)
+            (
+                "main",
+                key,
+                queue,
+                at,
+                "published",
+                key,
+                "orders",
+                "order.x",
+                order,
+                "SUBMITTED",
+                "shop",
+                "",
+                "",
+                "",
+                "",
+                now,
+            )
         )
     await store.save_events(rows)
     fact = MessageFact("queue_depth", {"ready": "1", "consumers": "0"})

@@ -17,6 +17,7 @@ _WHY = {
     "rule": "%(rule)s",
     "log": "named by a log record: %(rule)s",
     "message": "named by a message",
+    "correlation": "answers a message of the order",
     "link": "linked",
     "key": "another key of the order",
     "sequence": "sequence of deliveries",

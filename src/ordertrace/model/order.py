@@ -64,6 +64,7 @@ class JoinedBy(StrEnum):
     LOG = "log"  # a log record names the order in its text
     INFERRED = "inferred"  # nobody saw it; it follows from what went in and out of a system
     MESSAGE = "message"  # the watch of the broker saw a message that names the order
+    CORRELATION = "correlation"  # a message or span refers to a message or conversation that is known to be the order's
     LINK = "link"  # a span of the order's links to the trace, or is linked from it
     KEY = "key"  # it holds a key that is known to be the order's
     SEQUENCE = "sequence"  # deliveries on a channel and spans of a thread come in the same order

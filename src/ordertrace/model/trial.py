@@ -13,6 +13,7 @@ class Why(StrEnum):
     RULE = "rule"  # a rule for order ids finds the order in itself
     LOG = "log"  # a rule finds it in a log record that was written in the span
     MESSAGE = "message"
+    CORRELATION = "correlation"
     LINK = "link"
     KEY = "key"
     SEQUENCE = "sequence"

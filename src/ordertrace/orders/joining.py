@@ -19,6 +19,7 @@ CONFIDENCE: Mapping[JoinedBy, float] = {
     JoinedBy.MESSAGE: 0.95,
     JoinedBy.LOG: 0.9,
     JoinedBy.TRACE: 0.9,
+    JoinedBy.CORRELATION: 0.9,
     JoinedBy.LINK: 0.85,
     JoinedBy.KEY: 0.85,
     JoinedBy.SEQUENCE: 0.8,
@@ -60,13 +61,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What a trace holds of whom: the order of each span that belongs to exactly one; spans that several orders share; and
-    whose the keys in it are, as far as its course shows that.
+    """What a trace holds of whom: the order of each span that belongs to exactly one; spans that several orders share;
+    whose the keys in it are, as far as its course shows that; and its order as a whole, if it works for one only.
     """
 
     joined: Mapping[str, Joined]
     shared: frozenset[str]
     keys: Mapping[str, str]
+    whole: Joined | None = None
 
 
 def divide(spans: Iterable[SpanSight], names: Iterable[Name]) -> Division:
@@ -90,7 +92,8 @@ def divide(spans: Iterable[SpanSight], names: Iterable[Name]) -> Division:
         if found:
             joined[span_id] = found
     shared = frozenset(span_id for span_id, orders in below.items() if len(orders) > 1)
-    return Division(joined, shared, _keys_in_turn(sights, below) | told)
+    whole = Joined(next(iter(everything)), JoinedBy.TRACE, CONFIDENCE[JoinedBy.TRACE]) if len(everything) == 1 else None
+    return Division(joined, shared, _keys_in_turn(sights, below) | told, None if stranger else whole)
 
 
 def _by_span(names: Iterable[Name]) -> dict[str, dict[str, JoinedBy]]:

@@ -16,27 +16,26 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from ..errors import Internal, OrdertraceError
+from ..metrics import Metrics
 from ..model.flow import Flow
 from ..model.order import JoinedBy
 from ..store.linking import Gift, LinkStore, SharedTrace
 from ..store.store import Row
 from .joining import Division, Name, SpanSight, divide
-from .presence import Run, Stay, match_presence
-from .sequence import Consumption, Delivery, align, complete_spans
-from .skew import Skews, is_off
+from .presences import Presences
+from .sequencer import UNDER_WAY, Sequencer
+from .skew import Skews
+from .spreader import Spreader
 
 _log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 0.5
-_TURNS_MAX = 4
-_HOPS_MAX = 3
+_TURNS_MAX = 50
 _NEXT = timedelta(milliseconds=1)
 _SHARED_KNOWN_MAX = 2_000
-_SHARED_A_ROUND_MAX = 50
+_SHARED_A_ROUND_MAX = 2_000  # what else there is waits for the next round
+_SHARED_TOGETHER_MAX = 50
 _SHARED_LOOK_BACK = timedelta(days=1)
-_RUNS_MAX = 500
-_UNDER_WAY = timedelta(seconds=5)  # what was stamped before may be written after
 _PRESENT_EVERY = timedelta(seconds=2)
-_BESIDE = timedelta(minutes=2)  # how much of the sequences around what is new helps to place it
 
 Tell = Callable[[Sequence[datetime]], None]
 
@@ -44,26 +43,46 @@ Tell = Callable[[Sequence[datetime]], None]
 class Linker:
     """One round at a time. `tell` is given the times of insertion of facts about orders."""
 
-    def __init__(self, store: LinkStore, skews: Skews, tell: Tell, flow: Flow, watches_brokers: bool) -> None:
+    def __init__(
+        self,
+        store: LinkStore,
+        skews: Skews,
+        tell: Tell,
+        flow: Flow,
+        watches_brokers: bool,
+        metrics: Metrics,
+        shared_a_round: int = _SHARED_A_ROUND_MAX,
+        shared_known: int = _SHARED_KNOWN_MAX,
+    ) -> None:
+        def note_limit(name: str) -> None:
+            metrics.limits_hit.labels(name).inc()
+
         self._store = store
-        self._skews = skews
         self._tell = tell
-        self._ends = sorted(flow.closed | flow.cancelled)
         self._watches_brokers = watches_brokers
-        self._shared: dict[str, None] = {}
+        self._note_limit = note_limit
+        self._shared_a_round, self._shared_known = shared_a_round, shared_known
+        self._spreader = Spreader(store, store.ties, watches_brokers, note_limit)
+        self._sequencer = Sequencer(store, skews, note_limit)
+        self._presences = Presences(store, sorted(flow.closed | flow.cancelled), note_limit)
+        self._shared: dict[str, None] = {}  # known to serve several orders; the latest last
+        self._forgotten_at = datetime.fromtimestamp(0, UTC)
+        self._left: dict[str, None] = {}  # traces that the next round divides
         self._messages: list[datetime] = []
-        self._stamp = datetime.fromtimestamp(0, UTC)
-        self._sequenced_at = datetime.fromtimestamp(0, UTC) + _UNDER_WAY
-        self._sequenced: set[Row] = set()
-        self._changed_at = self._looked_at = datetime.fromtimestamp(0, UTC)
-        self._done_at = self._changed_at + 2 * _UNDER_WAY
+        self._stamp = self._changed_at = self._looked_at = datetime.fromtimestamp(0, UTC)
+        self._done_at = self._changed_at + 2 * UNDER_WAY
         self._joining = 0
-        self._sees_links = False
         self._lock = asyncio.Lock()
 
     async def start(self, now: datetime) -> None:
-        """Takes over which traces serve several orders. Raises as `Store.query` does."""
-        self._remember(await self._store.known_shared(now - _SHARED_LOOK_BACK, _SHARED_KNOWN_MAX))
+        """Takes over what is known; shared traces that a stop may have left undivided are looked at again.
+
+        Raises as `Store.query` does.
+        """
+        known = await self._store.known_shared(now - _SHARED_LOOK_BACK, self._shared_known + 1)
+        self._remember(known[::-1], now)
+        self._left = dict.fromkeys(known[: self._shared_a_round])
+        await self._spreader.start()
 
     async def run(self) -> None:
         """Takes up messages until cancelled; a round that fails is logged and tried again."""
@@ -72,9 +91,7 @@ class Linker:
             try:
                 await self.work()
                 began = datetime.now(UTC)
-                if (
-                    self._done_at < self._changed_at + 2 * _UNDER_WAY
-                ):  # however long it takes, once more after the last change
+                if self._done_at < self._changed_at + 2 * UNDER_WAY:  # however long it takes, once more after the last change
                     await self.sequence()
                     await self.find_present()
                     self._done_at = began
@@ -83,7 +100,7 @@ class Linker:
 
     def joined_until(self, now: datetime) -> datetime:
         """What was stored until then has been joined in every way, by sequence and presence too."""
-        waits = self._messages or self._joining or self._done_at < self._changed_at
+        waits = self._messages or self._left or self._joining or self._done_at < self._changed_at
         return self._done_at if waits else now
 
     @asynccontextmanager
@@ -112,9 +129,9 @@ class Linker:
             self._joining -= 1
 
     async def work(self, now: datetime | None = None) -> None:
-        """Joins what messages noted since the last round tell. Raises as the store does."""
+        """Joins what messages noted since the last round tell, and what that left. Raises as the store does."""
         async with self._lock:
-            if self._messages:
+            if self._messages or self._left:
                 await self._round((), now or datetime.now(UTC))
 
     async def sequence(self, now: datetime | None = None) -> None:
@@ -123,22 +140,13 @@ class Linker:
             return
         async with self._lock:
             stamp = self.next_stamp(now or datetime.now(UTC))
-            fresh = [tuple(row) for row in await self._store.unsequenced(self._sequenced_at - _UNDER_WAY)]
-            await self._align_all([row[:3] for row in sorted(set(fresh) - self._sequenced)], stamp)
-            self._sequenced_at, self._sequenced = stamp, set(fresh)
+            await self._name(await self._sequencer.find_new(stamp), stamp)
 
     async def sequence_again(self, stretches: Sequence[Row], now: datetime) -> None:
         """Joins consumer spans of systems in spans of time, as (system, start, until), by the sequence of deliveries."""
         async with self._lock:
-            await self._align_all(stretches, self.next_stamp(now))
-
-    async def _align_all(self, stretches: Sequence[Row], stamp: datetime) -> None:
-        names = []
-        for system, start, until in stretches:
-            names += await self._align(system, start - _BESIDE, until + _BESIDE)
-        if names:
-            await self._store.name(names, stamp)
-            await self._settle((), stamp)
+            stamp = self.next_stamp(now)
+            await self._name(await self._sequencer.find(stretches, stamp), stamp)
 
     async def find_present(self, now: datetime | None = None, every: timedelta = _PRESENT_EVERY) -> None:
         """Looks whose keys are that only time and presence tell; where settings say in which status orders are asked for."""
@@ -148,106 +156,93 @@ class Linker:
         async with self._lock:
             self._looked_at = now or datetime.now(UTC)
             for kind in kinds:
-                await self._match_presence(kind.name, kind.during, self._looked_at)
+                if changed := await self._presences.changes(kind.name, kind.during):
+                    stamp = self.next_stamp(self._looked_at)
+                    await self._store.own_keys(changed, JoinedBy.TIME.value, stamp)
+                    await self._settle((), stamp)
 
-    async def _match_presence(self, kind: str, status: str, now: datetime) -> None:
-        runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
-        for system, root, at, keys in await self._store.runs(kind, _RUNS_MAX):
-            runs[system, root].append(Run(at, frozenset(keys)))
-        if not runs:
-            return
-        stays: dict[str, list[Stay]] = defaultdict(list)
-        for order_id, system, since, until in await self._store.stays(kind, status, self._ends):
-            stays[system].append(Stay(order_id, since, until or None))
-        owned = await self._store.owned(kind)
-        source = f"presence {kind}"
-        before = {(key, order) for _, key, order in await self._store.known_keys([source])}
-        found = {
-            (key, order)
-            for (system, _), course in runs.items()
-            for key, orders in match_presence(course, stays[system], owned).items()
-            for order in orders
-        }
-        changed = [(*pair, source, False) for pair in sorted(before - found)]
-        changed += [(*pair, source, True) for pair in sorted(found - before)]
-        if changed:
-            stamp = self.next_stamp(now)
-            await self._store.own_keys(changed, JoinedBy.TIME.value, stamp)
-            await self._settle((), stamp)
-
-    async def _align(self, system: str, start: datetime, until: datetime) -> list[tuple[str, str, str, str]]:
-        """New names of a system's consumer spans in a span of time."""
-        consumptions = await self._store.consumptions(system, start, until)
-        if all(row[5] for row in consumptions):
-            return []
-        threads: dict[str, list[Consumption]] = defaultdict(list)
-        channels: dict[str, list[Delivery]] = defaultdict(list)
-        sequenced = {(row[2], row[3]): row[6] for row in consumptions}
-        skew = (await self._skews.now(self._stamp)).get(system)
-        ahead = skew.seconds if skew and is_off(skew) else 0.0
-        for thread, at, trace_id, span_id, words, order_id, _ in consumptions:
-            threads[thread].append(Consumption(at - ahead, trace_id, span_id, tuple(words), order_id))
-        for channel, *delivery in await self._store.deliveries(system, start, until):
-            channels[channel].append(Delivery(*delivery))
-        complete = complete_spans(channels, start.timestamp(), await self._store.gaps(start, until))
-        matches = await asyncio.to_thread(align, channels, threads, complete)
-        return [
-            (match.consumption.trace_id, match.consumption.span_id, match.delivery.order_id, JoinedBy.SEQUENCE.value)
-            for match in matches
-            if match.delivery.order_id
-            and not match.consumption.order_id
-            and match.delivery.order_id not in sequenced[match.consumption.trace_id, match.consumption.span_id]
-        ]
+    async def _name(self, names: Sequence[tuple[str, str, str, str]], stamp: datetime) -> None:
+        """Names spans, and gives what follows from that."""
+        if names:
+            await self._store.name(names, stamp)
+            await self._settle((), stamp, await self._spread((), stamp))
 
     async def _round(self, groups: Sequence[datetime], now: datetime) -> None:
         messages, stamp = self._messages[:], self.next_stamp(now)
         self._changed_at = now
-        if self._watches_brokers:
-            if messages:
-                await self._store.name_by_messages(messages, stamp)
-            await self._store.name_by_message_ids(groups, messages, stamp)
-            if groups:
-                await self._store.note_consumers(groups, stamp)
+        if self._watches_brokers and messages:
+            await self._store.name_by_messages(messages, stamp)
+        if self._watches_brokers and groups:
+            await self._store.note_consumers(groups, stamp)
         await self._store.note_keys(groups, stamp)
-        if groups and await self._store.note_links(groups, stamp):
-            self._sees_links = True
-        if self._sees_links:
-            for _ in range(_HOPS_MAX):  # what a link named may be linked in turn; all of it is settled together
-                await self._store.name_by_links([*groups, stamp], stamp)
-        if groups and (self._watches_brokers or self._sees_links):
+        lost = await self._spreader.note(groups, messages, stamp)
+        if self._spreader.has_ties:  # a log record may name a span of a trace that serves its order anyway
+            lost += await self._spread(groups, stamp, [*lost, *await self._find_shared(groups, stamp)])
+        if groups and (self._watches_brokers or self._spreader.has_ties):
             await self._store.relabel(groups, stamp)
-        await self._settle(groups, stamp)
+        await self._settle(groups, stamp, lost)
         del self._messages[: len(messages)]
 
-    async def _settle(self, groups: Sequence[datetime], stamp: datetime) -> None:
-        """Gives facts to the orders that their traces and spans were named for; what that teaches leads to another turn."""
+    async def _spread(self, groups: Sequence[datetime], stamp: datetime, changed: Sequence[str] = ()) -> list[str]:
+        return await self._spreader.spread(groups, stamp, changed) if self._spreader.has_ties else []
+
+    async def _settle(self, groups: Sequence[datetime], stamp: datetime, lost: Sequence[str] = ()) -> None:
+        """Gives facts to the orders that their traces and spans were named for; what that teaches leads to another turn.
+
+        `lost` are traces from which a name was taken.
+        """
         stamps = [stamp]
         for _ in range(_TURNS_MAX):
-            shared = await self._store.find_shared(groups, stamp, list(self._shared), _SHARED_KNOWN_MAX)
-            self._remember(shared)
-            if self._watches_brokers or self._store.kinds or self._sees_links:
+            shared = await self._find_shared(groups, stamp)
+            if self._watches_brokers or self._store.kinds or self._spreader.has_ties:
                 await self._store.give_waiting(stamp, shared)
-            learned = False
-            for first in range(0, len(shared), _SHARED_A_ROUND_MAX):
-                learned |= await self._divide(shared[first : first + _SHARED_A_ROUND_MAX], stamp, self._stamp + _NEXT)
+            learned = await self._divide_some([*(self._left if stamp == stamps[0] else ()), *lost, *shared], stamp)
             if not learned:
                 break
-            groups, stamp = (), self.next_stamp(stamp)
+            groups, stamp, lost = (), self.next_stamp(stamp), ()
             stamps.append(stamp)
+        else:
+            self._note_limit("joining_turns")
         self._tell(stamps)
+
+    async def _find_shared(self, groups: Sequence[datetime], stamp: datetime) -> list[str]:
+        """Traces that serve several orders, or hold keys, of which something new is known."""
+        shared = await self._store.find_shared(groups, stamp, list(self._shared))
+        if groups and stamp - self._forgotten_at < _SHARED_LOOK_BACK:
+            shared = [*dict.fromkeys([*shared, *await self._store.find_shared_of(groups)])]
+        self._remember(shared, stamp)
+        return shared
+
+    async def _divide_some(self, traces: Sequence[str], stamp: datetime) -> bool:
+        """Divides as many traces as a round may, and leaves the others to the next one; whether that taught anything."""
+        every = list(dict.fromkeys(traces))
+        now, later = every[: self._shared_a_round], every[self._shared_a_round :]
+        learned = False
+        for first in range(0, len(now), _SHARED_TOGETHER_MAX):
+            learned |= await self._divide(now[first : first + _SHARED_TOGETHER_MAX], stamp, self._stamp + _NEXT)
+        if later:
+            self._note_limit("joining_shared_traces")
+        self._left = dict.fromkeys([*(trace for trace in self._left if trace not in set(now)), *later])
+        return learned
 
     async def _divide(self, traces: Sequence[str], stamp: datetime, next_stamp: datetime) -> bool:
         """Gives each order its own part of the traces, and takes from it what is not; whether that taught whose keys are."""
         gifts: list[Gift] = []
         wrong: list[tuple[str, str]] = []
         unsaid: list[tuple[str, str]] = []
+        said: list[tuple[str, str]] = []
         keys: list[tuple[str, str, str, bool]] = []
-        for trace, shared in (await self._store.read_shared(traces)).items():
+        found, cut = await self._store.read_shared(traces)
+        if cut:
+            self._note_limit("joining_spans")
+        for trace, shared in found.items():
             division = divide_trace(shared)
+            named = [fact for fact in shared.facts if fact.named]
             unsaid += [
-                (fact.order_id, fact.event_id)
-                for fact in shared.facts
-                if fact.named and fact.status and fact.span_id in division.shared
+                (fact.order_id, fact.event_id) for fact in named if fact.status and fact.span_id in division.shared
+            ]
+            said += [
+                (fact.order_id, fact.event_id) for fact in named if fact.unsaid and fact.span_id not in division.shared
             ]
             changes = _changes(shared, division)
             gifts += changes[0]
@@ -262,14 +257,20 @@ class Linker:
             await self._store.withdraw(wrong, stamp)
         if unsaid:
             await self._store.unsay(unsaid, stamp)
+        if said:
+            await self._store.say_again(traces, said, stamp)
         if keys:
             await self._store.own_keys(keys, JoinedBy.KEY.value, next_stamp)
         return bool(keys)
 
-    def _remember(self, shared: Sequence[str]) -> None:
-        self._shared |= dict.fromkeys(shared)
-        while len(self._shared) > _SHARED_KNOWN_MAX:
-            del self._shared[next(iter(self._shared))]
+    def _remember(self, shared: Sequence[str], now: datetime) -> None:
+        for trace in shared:
+            self._shared.pop(trace, None)
+            self._shared[trace] = None
+        if len(self._shared) > self._shared_known:
+            self._forgotten_at = now  # from now on late spans are looked up
+            while len(self._shared) > self._shared_known:
+                del self._shared[next(iter(self._shared))]
 
     def next_stamp(self, now: datetime) -> datetime:
         """A time of insertion, in whole ms, that no other round has."""
@@ -300,7 +301,7 @@ def _changes(shared: SharedTrace, division: Division) -> tuple[list[Gift], list[
     gifts: list[Gift] = []
     wrong: list[tuple[str, str]] = []
     for event_id, orders in held.items():
-        belongs = division.joined.get(span_of[event_id])
+        belongs = division.joined.get(span_of[event_id]) if span_of[event_id] else division.whole
         wrong += [(order, event_id) for order in orders if order and (not belongs or order != belongs.order_id)]
         if belongs and belongs.order_id not in orders:
             gifts.append(Gift(event_id, belongs.order_id, belongs.by.value, belongs.confidence))

@@ -31,14 +31,16 @@ class Stay:
     until: float | None
 
 
-def match_presence(runs: Iterable[Run], stays: Iterable[Stay], owned: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """The order of each key, for keys and orders that `owned` (order by key) does not know.
+def match_presence(
+    runs: Iterable[Run], stays: Iterable[Stay], owned: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """The order of each key, for keys and orders that `owned` (orders by key) does not know.
 
     Several keys that stand in the same runs are given as many orders together: each order is in all those runs, whichever
     key is its own.
     """
     course = sorted(runs, key=lambda run: run.at)
-    taken = set(owned.values())
+    taken = frozenset().union(*owned.values())
     free = [stay for stay in stays if stay.order_id not in taken]
     groups: dict[tuple[int, ...], list[str]] = {}
     for key in sorted({key for run in course for key in run.keys} - owned.keys()):

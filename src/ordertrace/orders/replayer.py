@@ -153,6 +153,7 @@ class Replayer:
         if self._replay.phase is ReplayPhase.COLUMNS:
             await self._find_columns()
         self._linker = self._build_linker()
+        await self._linker.start(self._replay.stamp)
         await self._replays.keep_sequences()
         await self._work_history()
         _, first = await self._replays.count(self._replay.until)
@@ -269,7 +270,7 @@ class Replayer:
         await self._shadow.drop()
 
     def _build_linker(self) -> Linker:
-        return Linker(self._links, self._skews, _tell_nobody, self._flow, self._watches_brokers)
+        return Linker(self._links, self._skews, _tell_nobody, self._flow, self._watches_brokers, self._metrics)
 
     def _count(self, source: str, rows: int) -> dict[str, int]:
         assert self._replay is not None

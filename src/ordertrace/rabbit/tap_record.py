@@ -12,6 +12,7 @@ from .mapping import MessageMapping, Said
 OWN = "ordertrace."
 REPUBLISHED = "x-ordertrace-republished"  # the attempt that sent a message again
 ORIGIN = "x-ordertrace-origin"  # [exchange, routing key] with which it was published at first
+_ID_LENGTH_MAX = 256
 
 Found = Mapping[str, str]
 """What each rule found, by its text; under `exchange` and `routing_keys` (one a line) what rules were applied to, where
@@ -49,6 +50,7 @@ class TapRecord:
     repeated: bool
     again: bool = False
     found: Found = field(default_factory=dict)
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class DeadLetter:
     trace_id: str
     span_id: str
     found: Found = field(default_factory=dict)
+    correlation_id: str = ""
 
 
 class RecordReader:
@@ -108,7 +111,7 @@ class RecordReader:
             kind="published" if kind == "publish" else "delivered",
             at=at,
             key=self._identity.key_of(*address, properties, headers, body, reading.order_id),
-            message_id=self._mapping.mask(str(properties.get("message_id", ""))),
+            message_id=self._said(properties, "message_id"),
             exchange=exchange,
             routing_key=first_key,
             queues=tuple(queue for queue in queues if not queue.startswith(OWN)),
@@ -126,6 +129,7 @@ class RecordReader:
             repeated=repeated,
             again=REPUBLISHED in headers and "routed_queues" in trace,
             found=_with_address(reading.found, address[0], spoken, (exchange, first_key)),
+            correlation_id=self._said(properties, "correlation_id"),
         )
 
     def read_kept(
@@ -155,7 +159,7 @@ class RecordReader:
         return DeadLetter(
             at=at,
             key=self._identity.key_of(*address, properties, headers, body, reading.order_id),
-            message_id=self._mapping.mask(str(properties.get("message_id") or "")),
+            message_id=self._said(properties, "message_id"),
             exchange=address[0],
             routing_key=address[1],
             queue=newest.queue,
@@ -166,7 +170,12 @@ class RecordReader:
             trace_id=trace_id,
             span_id=span_id,
             found=reading.found,
+            correlation_id=self._said(properties, "correlation_id"),
         )
+
+    def _said(self, properties: Mapping[str, Any], name: str) -> str:
+        """An id of the message or of what it answers, masked and bounded."""
+        return self._mapping.mask(str(properties.get(name) or "")[:_ID_LENGTH_MAX])
 
 
 def _with_address(found: Found, exchange: str, keys: Sequence[str], own: tuple[str, str]) -> Found:

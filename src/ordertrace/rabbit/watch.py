@@ -40,7 +40,9 @@ class BrokerWatches:
     def __init__(
         self, settings: Settings, store: Store, metrics: Metrics, tell: Tell, review: Review | None = None
     ) -> None:
-        """`tell` is given the times of insertion of facts about orders, `review` the orders with new or cleared verdicts."""
+        """`tell` is given the times of insertion of messages and of facts about orders, `review` the orders with new or
+        cleared verdicts.
+        """
         self._settings = settings
         self._store = store
         self._metrics = metrics

@@ -29,6 +29,7 @@ _DELIVERY_COLUMNS = (
     "broker", "channel", "at", "key", "queue", "exchange", "routing_key", "order_id", "system", "found", "inserted_at",
 )  # fmt: skip
 _FACT_CONFIDENCE = 0.95
+_AFTERWARDS = ("settled", "unseen")
 
 
 class MessageWriter:
@@ -65,7 +66,7 @@ class MessageWriter:
         for queue in record.queues or ("",):
             self._events.append(
                 (self._broker, record.key, queue, at, kind, record.message_id, record.exchange, record.routing_key,
-                 record.order_id, record.status, system, "", record.trace_id, record.span_id, found)
+                 record.order_id, record.status, system, "", record.trace_id, record.span_id, record.correlation_id, found)
             )  # fmt: skip
             state = "delivered" if not published else "queued" if queue else "published"
             self._metrics.messages.labels(queue, state).inc()
@@ -92,7 +93,7 @@ class MessageWriter:
         self._events.append(
             (self._broker, letter.key, letter.queue, _time(letter.at), "dead_lettered", letter.message_id,
              letter.exchange, letter.routing_key, letter.order_id, letter.status, "", letter.reason, letter.trace_id,
-             letter.span_id, {**letter.found, "exchange": letter.exchange})
+             letter.span_id, letter.correlation_id, {**letter.found, "exchange": letter.exchange})
         )  # fmt: skip
 
     def take_settled(self, settled: Sequence[Settled], vanished: Sequence[Life], now: datetime) -> None:
@@ -141,7 +142,7 @@ class MessageWriter:
         await asyncio.gather(*writing)  # what is written twice after a failure is one row
         del self._events[: len(events)], self._findings[: len(findings)], self._facts[: len(facts)]
         del self._deliveries[: len(deliveries)]
-        if facts:
+        if facts or any(row[4] not in _AFTERWARDS for row in events):  # an answer may name its order by what it answers
             self._tell([inserted_at])
         if self._review and (orders := {finding.order_id for finding in findings if finding.order_id}):
             self._review(orders)
@@ -175,7 +176,7 @@ class MessageWriter:
 
 
 def _step(broker: str, key: str, queue: str, at: datetime, kind: str, reason: str) -> Row:
-    return broker, key, queue, at, kind, "", "", "", "", "", "", reason, "", "", {}
+    return broker, key, queue, at, kind, "", "", "", "", "", "", reason, "", "", "", {}
 
 
 def _time(seconds: float) -> datetime:

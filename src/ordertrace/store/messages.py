@@ -31,7 +31,7 @@ LIVES_AN_ORDER, _ORDERS_A_QUERY = 200, 100
 
 EVENT_COLUMNS = (
     "broker", "key", "queue", "at", "kind", "message_id", "exchange", "routing_key", "order_id", "status", "system",
-    "reason", "trace_id", "span_id", "inserted_at",
+    "reason", "trace_id", "span_id", "correlation_id", "inserted_at",
 )  # fmt: skip
 FINDING_COLUMNS = (
     "broker", "key", "queue", "order_id", "verdict", "confidence", "evidence", "since", "detected_at", "cleared_at",

@@ -306,6 +306,7 @@ def _joined(event: OrderEvent, viewer: Viewer) -> str:
         JoinedBy.TRACE: t.gettext("same trace"),
         JoinedBy.MESSAGE: t.gettext("seen in the broker"),
         JoinedBy.LOG: t.gettext("order number found in a log"),
+        JoinedBy.CORRELATION: t.gettext("answer to a message of the order"),
         JoinedBy.LINK: t.gettext("linked trace"),
         JoinedBy.KEY: t.gettext("another key of the order"),
         JoinedBy.SEQUENCE: t.gettext("order of messages on a channel"),

@@ -207,6 +207,7 @@ def _why(verdict: Verdict, viewer: Viewer) -> str:
         Why.RULE: t.gettext("a rule finds it"),
         Why.LOG: t.gettext("a log record in it names the order"),
         Why.MESSAGE: t.gettext("a message names the order"),
+        Why.CORRELATION: t.gettext("it answers a message of the order"),
         Why.LINK: t.gettext("it is linked with the order"),
         Why.KEY: t.gettext("it holds another key of the order"),
         Why.SEQUENCE: t.gettext("the broker’s deliveries come in this sequence"),

@@ -6,10 +6,24 @@ WITH
     (
         SELECT groupArray((broker, start, if(until = toDateTime64(0, 6), toDateTime64('2200-01-01', 6), until)))
         FROM watch_gaps FINAL
-    ) AS gaps
+    ) AS gaps,
+    asked AS
+    (
+        SELECT key FROM message_findings WHERE {judged:Bool} AND ({verdict:String} = '' OR verdict = {verdict:String}) AND since >= {since:DateTime64(6)}
+        UNION ALL
+        SELECT arrayJoin({keys:Array(String)})
+        UNION ALL
+        SELECT key FROM message_events WHERE order_id IN ({orders:Array(String)})
+        UNION ALL
+        SELECT key FROM message_orders WHERE order_id IN ({orders:Array(String)})
+        UNION ALL
+        SELECT key FROM message_events
+        WHERE NOT {judged:Bool} AND empty({keys:Array(String)}) AND empty({orders:Array(String)})
+            AND at >= {since:DateTime64(6)} AND kind IN ('published', 'delivered') AND ({queue:String} = '' OR queue = {queue:String})
+    )
 SELECT
     life.broker, life.key, message_id, exchange, routing_key, life.queue,
-    if(said_order != '', said_order, finding.order_id) AS order_id,
+    multiIf(said_order != '', said_order, joined.order_id != '', joined.order_id, finding.order_id) AS order_id,
     status, published_at, delivered_at, settled_at, publisher, consumer, redeliveries,
     multiIf(
         verdict IN ('unacked', 'redelivery_loop'), 'delivered',
@@ -45,18 +59,7 @@ FROM
         anyIf(message_events.span_id, message_events.span_id != '') AS span_id,
         max(at) AS last_at
     FROM message_events FINAL
-    WHERE key IN
-    (
-        SELECT key FROM message_findings WHERE {judged:Bool} AND ({verdict:String} = '' OR verdict = {verdict:String}) AND since >= {since:DateTime64(6)}
-        UNION ALL
-        SELECT arrayJoin({keys:Array(String)})
-        UNION ALL
-        SELECT key FROM message_events WHERE order_id IN ({orders:Array(String)})
-        UNION ALL
-        SELECT key FROM message_events
-        WHERE NOT {judged:Bool} AND empty({keys:Array(String)}) AND empty({orders:Array(String)})
-            AND at >= {since:DateTime64(6)} AND kind IN ('published', 'delivered') AND ({queue:String} = '' OR queue = {queue:String})
-    )
+    WHERE key IN (SELECT key FROM asked)
     AND ({broker:String} = '' OR broker = {broker:String}) AND ({queue:String} = '' OR queue = {queue:String})
     GROUP BY broker, key, queue
 ) AS life
@@ -67,6 +70,8 @@ LEFT JOIN
         toUnixTimestamp64Micro(cleared_at) AS cleared
     FROM message_findings FINAL
 ) AS finding ON finding.broker = life.broker AND finding.key = life.key AND finding.queue = life.queue
+LEFT JOIN (SELECT broker, key, any(message_orders.order_id) AS order_id FROM message_orders WHERE key IN (SELECT key FROM asked) GROUP BY broker, key) AS joined
+    ON joined.broker = life.broker AND joined.key = life.key
 WHERE ({state:String} = '' OR state = {state:String})
     AND ({verdict:String} = '' OR verdict = {verdict:String} OR ({cleared:Bool} AND said = {verdict:String}))
     AND (NOT {judged:Bool} OR verdict != '' OR {cleared:Bool})

@@ -1,28 +1,20 @@
--- Names spans by the id of the message that they sent or received: spans of just inserted groups that say no order by
--- messages seen before, and spans that wait by just watched messages.
--- groups: times of insertion of groups of spans; messages: of batches of messages; stamp: of the names
+-- Names spans that say no order by the id of the message that they sent or received, where either was seen just now.
+-- stamp: of the ids, and of the names
 INSERT INTO span_orders (trace_id, span_id, order_id, joined_by, inserted_at)
 WITH
-    fresh AS
+    held AS
     (
-        SELECT DISTINCT message_id FROM message_events
-        WHERE inserted_at IN ({messages:Array(DateTime64(3))}) AND message_id != '' AND order_id != ''
-    ),
-    spans AS
-    (
-        SELECT TraceId AS trace_id, SpanId AS span_id, MessageId AS message_id
-        FROM otel_traces
-        WHERE inserted_at IN ({groups:Array(DateTime64(3))}) AND MessageId != '' AND OrderId = ''
-        UNION ALL
-        SELECT trace_id, span_id, message_id FROM waiting_events WHERE message_id IN (SELECT message_id FROM fresh)
+        SELECT id, key, trace_id, span_id, order_id FROM message_ids
+        WHERE role = 'own' AND id IN (SELECT id FROM message_ids WHERE inserted_at = {stamp:DateTime64(3)} AND role = 'own')
     ),
     messages AS
     (
-        SELECT message_id, min(message_events.order_id) AS order_id
-        FROM message_events
-        WHERE message_id IN (SELECT message_id FROM spans) AND message_events.order_id != ''
-        GROUP BY message_id
-        HAVING min(message_events.order_id) = max(message_events.order_id)
+        SELECT id, min(held.order_id) AS order_id
+        FROM held
+        WHERE key != '' AND held.order_id != ''
+        GROUP BY id
+        HAVING min(held.order_id) = max(held.order_id)
     )
-SELECT DISTINCT trace_id, span_id, messages.order_id, 'message', {stamp:DateTime64(3)}
-FROM spans INNER JOIN messages USING (message_id)
+SELECT DISTINCT held.trace_id, held.span_id, messages.order_id, 'message', {stamp:DateTime64(3)}
+FROM held INNER JOIN messages ON messages.id = held.id
+WHERE held.key = '' AND held.order_id = ''

@@ -1,8 +1,10 @@
 -- Runs of jobs that ask for orders under keys of one kind: (system, name of the root, seconds, keys), of the hour before
--- the latest. Only jobs that asked for several keys at once in some run.
+-- the latest, and whether there were any before them. Only jobs that asked for several keys at once in some run.
 -- prefix: KIND:; limit
-WITH (SELECT max(at) FROM span_keys WHERE startsWith(key, {prefix:String})) AS latest
-SELECT system, root, began, keys
+WITH
+    (SELECT (max(at), minIf(at, key != {prefix:String})) FROM span_keys WHERE startsWith(key, {prefix:String})) AS asked,
+    asked.1 AS latest
+SELECT system, root, began, keys, asked.2 < latest - toIntervalHour(1)
 FROM
 (
     SELECT

@@ -1,6 +1,6 @@
 -- Traces that serve several orders, or hold keys of orders, of which something new is known.
 -- groups: times of insertion of groups of spans and log records; stamp: of names and keys; known: traces known to be shared;
--- limit
+-- after: the last one that is found already; limit
 WITH
     named AS
     (
@@ -26,4 +26,6 @@ SELECT trace_id FROM
     UNION DISTINCT
     SELECT DISTINCT TraceId FROM otel_logs WHERE notEmpty({known:Array(String)}) AND inserted_at IN ({groups:Array(DateTime64(3))}) AND OrderId != '' AND TraceId IN ({known:Array(String)})
 )
+WHERE trace_id > {after:String}
+ORDER BY trace_id
 LIMIT {limit:UInt32}

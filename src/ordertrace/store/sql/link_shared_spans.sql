@@ -1,13 +1,13 @@
 -- The spans of traces that serve several orders: (trace, span, parent, the order it names, how, keys of orders in it, begun
--- and ended in ns since 1970).
+-- and ended in ns since 1970, status).
 -- traces: their ids; limit: spans a trace at most
 SELECT
     span.TraceId, span.SpanId, any(span.ParentSpanId), max(span.OrderId), max(span.OrderIdBy),
-    groupUniqArrayIf(keyed.key, keyed.key != ''), min(span.began), max(span.ended)
+    groupUniqArrayIf(keyed.key, keyed.key != ''), min(span.began), max(span.ended), max(span.reached)
 FROM
 (
     SELECT
-        TraceId, SpanId, ParentSpanId, OrderId, OrderIdBy, toUnixTimestamp64Nano(Timestamp) AS began,
+        TraceId, SpanId, ParentSpanId, OrderId, OrderIdBy, if(StatusCode = 'Error', '', OrderStatus) AS reached, toUnixTimestamp64Nano(Timestamp) AS began,
         toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) AS ended
     FROM otel_traces
     WHERE TraceId IN ({traces:Array(String)})

@@ -4,7 +4,7 @@ INSERT INTO order_events
 SELECT waiting.* REPLACE
 (
     named.order_id AS order_id, if(span.joined_by != '', span.joined_by, 'trace') AS joined_by,
-    toFloat32(transform(if(span.joined_by != '', span.joined_by, named.by), ['message', 'sequence', 'link', 'key', 'time'], [0.95, 0.8, 0.85, 0.85, 0.6], 0.9)) AS confidence,
+    toFloat32(transform(if(span.joined_by != '', span.joined_by, named.by), ['message', 'sequence', 'link', 'correlation', 'key', 'time'], [0.95, 0.8, 0.85, 0.9, 0.85, 0.6], 0.9)) AS confidence,
     {stamp:DateTime64(3)} AS inserted_at
 )
 FROM
@@ -20,7 +20,7 @@ FROM
 ) AS waiting
 INNER JOIN
 (
-    SELECT trace_id, min(trace_orders.order_id) AS order_id, if(countIf(joined_by NOT IN ('sequence', 'link', 'key', 'time')) > 0, 'trace', min(joined_by)) AS by
+    SELECT trace_id, min(trace_orders.order_id) AS order_id, if(countIf(joined_by NOT IN ('sequence', 'link', 'correlation', 'key', 'time')) > 0, 'trace', min(joined_by)) AS by
     FROM trace_orders
     WHERE trace_id IN (SELECT trace_id FROM span_orders WHERE inserted_at = {stamp:DateTime64(3)})
     GROUP BY trace_id

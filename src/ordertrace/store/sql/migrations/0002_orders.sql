@@ -53,7 +53,7 @@ CREATE MATERIALIZED VIEW told_to_order_events TO order_events AS SELECT * FROM t
 
 CREATE MATERIALIZED VIEW told_to_waiting_events TO waiting_events AS SELECT * FROM told_events WHERE order_id = '';
 
--- Which order a trace works for. A trace may serve several. Looked up by many single traces: small granules.
+-- Which order a trace works for, and what says so. A trace may serve several. Looked up by many single traces: small granules.
 CREATE TABLE trace_orders
 (
     trace_id String,
@@ -62,7 +62,7 @@ CREATE TABLE trace_orders
     inserted_at DateTime64(3) CODEC(DoubleDelta, Default)
 )
 ENGINE = ReplacingMergeTree(inserted_at)
-ORDER BY (trace_id, order_id)
+ORDER BY (trace_id, order_id, joined_by)
 TTL toDateTime(inserted_at) + toIntervalDay(180)
 SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10;
 

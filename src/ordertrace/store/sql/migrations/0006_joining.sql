@@ -15,9 +15,9 @@ TTL toDateTime(inserted_at) + toIntervalDay(180)
 SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW span_orders_to_trace_orders TO trace_orders AS
-SELECT trace_id, order_id, min(joined_by) AS joined_by, max(inserted_at) AS inserted_at
+SELECT trace_id, order_id, joined_by, max(inserted_at) AS inserted_at
 FROM span_orders
-GROUP BY trace_id, order_id;
+GROUP BY trace_id, order_id, joined_by;
 
 ALTER TABLE trace_orders ADD INDEX inserted inserted_at TYPE minmax GRANULARITY 1;
 
@@ -30,7 +30,7 @@ CREATE TABLE order_traces
     inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(inserted_at)
-ORDER BY (order_id, trace_id)
+ORDER BY (order_id, trace_id, joined_by)
 TTL toDateTime(inserted_at) + toIntervalDay(180)
 SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
 
@@ -78,7 +78,7 @@ ORDER BY (key, order_id, source)
 TTL toDateTime(inserted_at) + toIntervalDay(180)
 SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1;
 
--- Links between traces, as spans hold them.
+-- Links between traces, as spans hold them, and the other way round.
 CREATE TABLE trace_links
 (
     trace_id String CODEC(ZSTD(1)),
@@ -86,7 +86,6 @@ CREATE TABLE trace_links
     span_id String CODEC(ZSTD(1)),
     linked_span_id String CODEC(ZSTD(1)),
     inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1)),
-    INDEX linked linked_trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX inserted inserted_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(inserted_at)
