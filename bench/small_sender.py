@@ -121,7 +121,9 @@ def main() -> None:
     sys.stdin.readline()
     started = time.perf_counter()
     seconds = uvloop.run(send_all(address, requests, senders))
-    sys.stdout.write(json.dumps({"wall": time.perf_counter() - started, "answers": seconds}) + "\n")
+    answers = [round(one, 5) for one in seconds]
+    sys.stdout.write(json.dumps({"wall": time.perf_counter() - started, "answers": answers}) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
