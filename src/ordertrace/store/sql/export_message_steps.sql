@@ -15,7 +15,7 @@ FROM
 ) AS message
 LEFT JOIN
 (
-    SELECT broker, key, any(message_orders.order_id) AS order_id FROM message_orders WHERE order_id IN ({orders:Array(String)}) GROUP BY broker, key
+    SELECT broker, key, any(message_orders.order_id) AS order_id FROM message_orders WHERE message_orders.order_id IN ({orders:Array(String)}) GROUP BY broker, key
 ) AS joined ON joined.broker = message.broker AND joined.key = message.key
 ORDER BY at, message.broker, message.key, queue, kind
 LIMIT {limit:UInt32}
