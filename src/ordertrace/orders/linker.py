@@ -91,9 +91,8 @@ class Linker:
             try:
                 await self.work()
                 began = datetime.now(UTC)
-                if (
-                    self._done_at < self._changed_at + 2 * UNDER_WAY
-                ):  # however long it takes, once more after the last change
+                # however long it takes, once more after the last change
+                if self._done_at < self._changed_at + 2 * UNDER_WAY:
                     await self.sequence()
                     await self.find_present()
                     self._done_at = began

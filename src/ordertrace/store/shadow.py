@@ -129,7 +129,7 @@ class Shadow(Store):
     def _put(self, name: str, text: str) -> str:
         if name not in _OF_GROUPS and name != "link_messages":
             return text
-        text = re.sub(r"\bmessage_events(?=\s+WHERE inserted_at IN)", "fresh_message_events", text)
+        text = re.sub(r"\bmessage_events(?=\s+WHERE (?:inserted_at|kind) IN)", "fresh_message_events", text)
         return re.sub(r"\b(otel_traces|otel_logs)\b", r"fresh_\1", text)
 
     def _is_of_evidence(self, definition: str) -> bool:
