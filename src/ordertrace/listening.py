@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ import uvicorn
 
 from .certificates import Certificates
 from .errors import Invalid, Unavailable
+
+_DATE_SECONDS = 1.0
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -36,6 +39,26 @@ def is_cross_site(headers: Mapping[str, str], *, from_browser: bool = False) -> 
     if origin := headers.get("origin", ""):
         return urlsplit(origin).netloc != headers.get("host", "")
     return from_browser
+
+
+class _Server(uvicorn.Server):
+    """Sleeps between requests, where uvicorn's own loop looks ten times a second whether it should end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """No more requests; those under way are finished."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Sets the header with the date each second, until `end`."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_SECONDS):
+                    await self._ending.wait()
 
 
 class HttpListener:
@@ -66,7 +89,7 @@ class HttpListener:
             timeout_graceful_shutdown=5,
             ssl_context_factory=(lambda *_: context) if context else None,
         )
-        self._server = uvicorn.Server(self._config)
+        self._server = _Server(self._config)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -84,7 +107,7 @@ class HttpListener:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self._server.end()
         if self._task:
             await self._task
 

@@ -51,10 +51,10 @@ async def test_an_order_is_looked_at_once_it_has_settled_and_again_when_there_is
     assert watching.judged == []
     watching.now = 3
     await watching.courses.work(NOW)
-    watching.now = 10  # it took a second: the next look waits for fifty
+    watching.now = 10  # it took a second: the next look waits for a hundred
     await watching.courses.work(NOW)
     assert watching.judged == [["A-1"]]
-    watching.now = 60
+    watching.now = 110
     await watching.courses.work(NOW)
     assert watching.judged == [["A-1"], ["A-1"]]
 

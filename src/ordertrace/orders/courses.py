@@ -14,10 +14,10 @@ from ..errors import OrdertraceError
 from ..model.order import Deviation
 from ..store.orders import OrderStore
 
-ORDERS_AT_ONCE = 50
+ORDERS_AT_ONCE = 300  # what a statement costs besides is shared by them
 _WAITING_MAX = 20_000
 _SETTLE_SECONDS = 2.0  # what one order's telemetry says comes in several groups
-_SPARE_SHARE = 0.02  # of the time, at most
+_SPARE_SHARE = 0.01  # of the time, at most
 
 Judge = Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[Deviation]]]]
 
