@@ -20,7 +20,7 @@ import pytest
 from ordertrace.errors import Invalid, Overloaded, Unavailable
 from ordertrace.ingest.intake import Intake
 from ordertrace.ingest.kinds import Kind
-from ordertrace.ingest.records import to_delimited
+from ordertrace.ingest.records import HEAD_BYTES, to_delimited
 from ordertrace.store.group_writer import Group
 from ordertrace.store.span_writer import SpanWriter
 from tests.ingest.conftest import running, settings_in
@@ -90,12 +90,21 @@ async def test_what_was_acknowledged_survives_a_stop_without_draining(tmp_path: 
         assert len(run.joined) == 1
     for path in (tmp_path / "copy").glob("*.segment"):  # as after a crash between insert and removal
         content = path.read_bytes()
-        (tmp_path / "journal" / path.name).write_bytes(content + content[-30:-10])
+        end = end_of_records(content)
+        (tmp_path / "journal" / path.name).write_bytes(content[:end] + content[HEAD_BYTES : HEAD_BYTES + 20])
     async with running(settings) as run:
         await run.intake.flush()
         assert run.rows("SELECT count(), uniqExact(SpanName), uniqExact(inserted_at) FROM otel_traces") == [(20, 20, 1)]
         assert len(run.joined) == 1
     assert not list((tmp_path / "journal").glob("*.segment"))
+
+
+def end_of_records(segment: bytes) -> int:
+    """Behind it lie zeros."""
+    at = HEAD_BYTES
+    while length := int.from_bytes(segment[at : at + 4], "big"):
+        at += 4 + length
+    return at
 
 
 async def test_a_damaged_record_is_set_aside_and_the_rest_stored(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 from ..errors import Invalid, OrdertraceError, Unavailable
 from ..privacy.keys import KeyRing, sync_directory
 from ..store.group_writer import Group
+from .block_file import BlockFile, build_pages
 from .kinds import Kind
-from .records import HEAD_BYTES, Record, Seal, build_head, read_records, to_file
+from .records import HEAD_BYTES, Record, Seal, build_head, read_records, record_bytes, to_file
 
 _SUFFIX = ".segment"
 _SET_ASIDE_MAX, _SET_ASIDE_BYTES_MAX = 1000, 512 * 1024 * 1024
@@ -53,13 +54,11 @@ class Segment:
 
 @dataclass(slots=True)
 class _Open:
-    """A segment that is being written: its seal, its descriptor, and the lengths, on disk and in memory, of what was
-    acknowledged."""
+    """A segment that is being written: its seal, its file on disk, and the length in memory of what was acknowledged."""
 
     segment: Segment
     seal: Seal
-    disk: int
-    length: int
+    disk: BlockFile
     file_length: int = 0
 
 
@@ -71,6 +70,7 @@ class Journal:
         self._ring = ring
         self._last_ms = 0
         self._open: dict[Kind, _Open] = {}
+        self._pages = build_pages()
 
     def prepare(self) -> list[Path]:
         """Makes the directory; returns the segments that an earlier run left behind, oldest first. Raises Unavailable."""
@@ -109,7 +109,7 @@ class Journal:
         opened = self._open.pop(kind, None)
         if opened is None:
             return None
-        os.close(opened.disk)
+        opened.disk.close()
         if opened.segment.requests:
             return opened.segment
         self.remove(opened.segment)
@@ -178,7 +178,9 @@ class Journal:
     def set_aside(self, name: str, request: bytes) -> None:
         """Keeps a request that the store refuses, sealed; the oldest ones make room."""
         seal = Seal(self._ring, build_head(self._ring))
-        self._set_aside(name, seal.head + seal.seal(0, request))
+        record = bytearray(record_bytes(request))
+        seal.seal(0, request, record)
+        self._set_aside(name, seal.head + record)
 
     def set_file_aside(self, path: Path) -> None:
         """Keeps a file that is no segment where nobody reads it again."""
@@ -192,19 +194,16 @@ class Journal:
     def _create(self, kind: Kind) -> _Open:
         self._last_ms = max(self._last_ms + 1, time.time_ns() // 1_000_000)
         path = self._directory / f"{self._last_ms:015d}-{kind}-{secrets.token_hex(4)}{_SUFFIX}"
-        disk = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         seal = Seal(self._ring, build_head(self._ring))
-        self._open[kind] = opened = _Open(_segment(path), seal, disk, 0)
-        _write_all(disk, [seal.head])
-        opened.length = HEAD_BYTES
+        disk = BlockFile(path, seal.head, self._pages)
+        self._open[kind] = opened = _Open(_segment(path), seal, disk)
         sync_directory(self._directory)
         return opened
 
     def _undo(self, kind: Kind) -> None:
         """Takes a half-written batch back; what was acknowledged before stays."""
         if opened := self._open.get(kind):
-            with contextlib.suppress(OSError):  # a torn record at the end is never read
-                os.ftruncate(opened.disk, opened.length)
+            opened.disk.take_back()
             os.ftruncate(opened.segment.file, opened.file_length)
             os.lseek(opened.segment.file, opened.file_length, os.SEEK_SET)
 
@@ -230,11 +229,11 @@ def _segment(path: Path) -> Segment:
 
 def _write_records(opened: _Open, requests: Sequence[bytes]) -> None:
     first = opened.segment.requests
-    records = [opened.seal.seal(first + i, request) for i, request in enumerate(requests)]
-    for start in range(0, len(records), _WRITE_PIECES_MAX):
-        _write_all(opened.disk, records[start : start + _WRITE_PIECES_MAX])
-    os.fdatasync(opened.disk)
-    opened.length += sum(map(len, records))
+
+    def seal(number: int, place: memoryview) -> None:
+        opened.seal.seal(first + number, requests[number], place)
+
+    opened.disk.append([record_bytes(request) for request in requests], seal)
     opened.file_length = os.lseek(opened.segment.file, 0, os.SEEK_CUR)
 
 

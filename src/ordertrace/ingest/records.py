@@ -2,6 +2,7 @@
 
     head    "OTJ1" · key id (8 bytes) · salt (16 bytes)
     record  length of what follows (4 bytes, big endian) · request sealed with AES-GCM, its tag included
+    zeros   room for further records; a length of 0 ends the segment
 
 The nonce is the record's number and the head is authenticated along, so records cannot be swapped, repeated or moved
 to another segment. A segment's key is derived from its salt, so numbers may start at 0 in each.
@@ -38,10 +39,11 @@ class Seal:
         key_id = head[len(MAGIC) : len(MAGIC) + KEY_ID_BYTES].hex()
         self._cipher = ring.cipher(key_id, head[-SALT_BYTES:])
 
-    def seal(self, number: int, request: bytes) -> bytes:
-        """The record of the segment's request `number`, from 0."""
-        sealed = self._cipher.encrypt(number.to_bytes(12, "big"), request, self.head)
-        return _LENGTH.pack(len(sealed)) + sealed
+    def seal(self, number: int, request: bytes, place: memoryview | bytearray) -> None:
+        """Puts the record of the segment's request `number`, from 0, in its place, which is as long as `record_bytes` says."""
+        _LENGTH.pack_into(place, 0, len(request) + TAG_BYTES)
+        sealed = memoryview(place)[_LENGTH.size :]
+        self._cipher.encrypt_into(number.to_bytes(12, "big"), request, self.head, sealed)
 
     def open(self, number: int, sealed: bytes) -> bytes | None:
         """The request, or None where the record is not what was written."""
@@ -49,6 +51,11 @@ class Seal:
             return self._cipher.decrypt(number.to_bytes(12, "big"), sealed, self.head)
         except InvalidTag:
             return None
+
+
+def record_bytes(request: bytes) -> int:
+    """How long the record of a request is."""
+    return _LENGTH.size + len(request) + TAG_BYTES
 
 
 def build_head(ring: KeyRing) -> bytes:
