@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from ordertrace.ingest.check import LOGS, TRACES, LogCheck, TraceCheck
 from ordertrace.ingest.flattening import Flattening
@@ -52,7 +52,10 @@ def test_plain_values_are_no_containers(values: list[Any]) -> None:
 def attributes() -> list[KeyValue]:
     """A list of two values, whose kind is followed by another one's."""
     return [
-        KeyValue(key="list", value=AnyValue(array_value={"values": [{"int_value": 1}, {"string_value": "a"}]})),
+        KeyValue(
+            key="list",
+            value=AnyValue(array_value=ArrayValue(values=[AnyValue(int_value=1), AnyValue(string_value="a")])),
+        ),
         KeyValue(key="after", value=AnyValue(string_value="plain")),
     ]
 
@@ -109,7 +112,7 @@ def test_what_is_in_any_place_becomes_json_and_all_else_stays(check: Any, build:
 def test_a_body_becomes_json() -> None:
     message = logs()
     message.resource_logs[0].scope_logs[0].log_records[0].body.CopyFrom(
-        AnyValue(kvlist_value={"values": [{"key": "k", "value": {"int_value": 1}}]})
+        AnyValue(kvlist_value=KeyValueList(values=[KeyValue(key="k", value=AnyValue(int_value=1))]))
     )
     flat = ExportLogsServiceRequest.FromString(LogCheck(SETTINGS).check(message.SerializeToString()).request)
     first, second = flat.resource_logs[0].scope_logs[0].log_records
