@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from bench import broker, scale, sustained
 from bench.payloads import build_request
 from bench.replaying import measure_replay
-from bench.sending import send
+from bench.sending import finished, go, prepared, send
 from bench.server import Server
 from bench.shapes import measure_shapes
 
@@ -90,8 +90,11 @@ def measure(spans: int, directory: Path, shapes: bool) -> dict[str, str | float]
         send(server.grpc_address, directory, warm_up, _IN_FLIGHT)
         warm = len(warm_up) * _SPANS_A_REQUEST
         server.wait_until_stored(warm)
-        cpu, began = server.cpu_seconds(), time.perf_counter()
-        sent = send(server.grpc_address, directory, requests, _IN_FLIGHT)
+        with prepared(server.grpc_address, directory, requests, _IN_FLIGHT) as sender:
+            cpu = server.cpu_seconds()
+            go(sender)
+            began = time.perf_counter()
+            sent = finished(sender)
         server.wait_until_stored(warm + spans)
         stored_seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
         result |= {

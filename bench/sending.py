@@ -32,7 +32,7 @@ def send(address: str, directory: Path, requests: list[bytes], in_flight: int, a
 
 def send_small(address: str, directory: Path, requests: list[bytes], senders: int) -> Sent:
     """As `send`, for many small requests, with next to no CPU of its own."""
-    with prepared(address, directory, requests, senders, (), program="bench.small_sender") as sender:
+    with prepared(address, directory, requests, senders, program="bench.small_sender") as sender:
         go(sender)
         return finished(sender)
 
@@ -42,7 +42,7 @@ def sending(
     address: str, directory: Path, requests: list[bytes], in_flight: int, a_second: float = 0
 ) -> Iterator[subprocess.Popen[str]]:
     """A sender that has begun; ask `finished` for what it measured."""
-    with prepared(address, directory, requests, in_flight, (), a_second) as sender:
+    with prepared(address, directory, requests, in_flight, a_second=a_second) as sender:
         go(sender)
         yield sender
 
@@ -53,11 +53,11 @@ def prepared(
     directory: Path,
     requests: list[bytes],
     in_flight: int,
-    passes: Sequence[int],
+    passes: Sequence[int] = (),
     a_second: float = 0,
     program: str = "bench.sender",
 ) -> Iterator[subprocess.Popen[str]]:
-    """A sender that waits for `go`; with `passes` it sends all once a pass, each time with other ids."""
+    """A sender that has read its requests and waits for `go`; with `passes` it sends all once a pass, each time with other ids."""
     path = directory / "requests.pickle"
     if not passes or not path.exists():
         path.write_bytes(pickle.dumps(requests))
