@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..model.flow import Flow
@@ -112,19 +112,11 @@ class OrderStore:
 
         Spans that retention has dropped are not counted.
         """
-        keys = {
-            (_five_minutes(event.at, shift), event.trace_id)
-            for event in events
-            if event.trace_id
-            for shift in (-1, 0, 1)
-        }
-        rows = await self._store.query("order_trace_ids", {"order": order_id, "limit": _EVENTS_AN_ORDER_MAX})
-        if further := {row[0] for row in rows} - {event.trace_id for event in events}:
-            places = await self._store.query("trace_places", {"traces": sorted(further)})
-            keys |= {(start, trace_id) for start, trace_id in places}
-        if not keys:
+        named = await self._store.query("order_trace_ids", {"order": order_id, "limit": _EVENTS_AN_ORDER_MAX})
+        traces = {row[0] for row in named} | {event.trace_id for event in events if event.trace_id}
+        if not traces:
             return ()
-        rows = await self._store.query("order_traces", {"keys": sorted(keys)})
+        rows = await self._store.query("order_traces", {"traces": sorted(traces)})
         system = self._flow.system_of_service
         return tuple(
             TraceSummary(
@@ -206,11 +198,6 @@ def _filters(query: OrderFilter) -> dict[str, object]:
 
 def _ns(length: timedelta) -> int:
     return int(length.total_seconds() * 1e9)
-
-
-def _five_minutes(at: datetime, shift: int) -> datetime:
-    start = at.timestamp() // 300 * 300
-    return datetime.fromtimestamp(start + 300 * shift, UTC)
 
 
 def _event(row: Row) -> OrderEvent:

@@ -35,7 +35,7 @@ DERIVED = (
 )
 """Tables that are made from evidence alone; what is read at a glance before what it sums up."""
 
-_EVIDENCE = ("otel_traces", "otel_logs", "message_events", "channel_deliveries")
+_EVIDENCE = ("otel_traces", "otel_logs", "message_events", "channel_deliveries", "trace_groups")
 _SHOWN = _EVIDENCE[:3]
 _MADE_ON_QUESTION = ("order_paths",)  # from derived tables, and made again when somebody asks
 _ON_THE_WAY = "told_events"

@@ -139,6 +139,7 @@ class Store:
         """Makes tables keep rows as long as the settings say; tables that do already are left alone."""
         kept = {
             "otel_traces": self._settings.retention.spans,
+            "trace_groups": self._settings.retention.spans,
             "otel_logs": self._settings.retention.logs,
             "order_events": self._settings.retention.order_events,
         }

@@ -26,7 +26,9 @@ FROM
         transform(span.ServiceName, {services:Array(String)}, {systems:Array(String)}, span.ServiceName) AS system,
         '' AS other,
         (toUnixTimestamp64Nano(span.Timestamp) + toInt64(span.Duration / 2) - toUnixTimestamp64Micro(sent.published) * 1000) / 1000000000 AS ahead
-    FROM (SELECT TraceId, SpanId, ServiceName, Timestamp, Duration FROM otel_traces WHERE TraceId IN (SELECT trace_id FROM sent)) AS span
+    FROM (SELECT TraceId, SpanId, ServiceName, Timestamp, Duration FROM otel_traces
+        WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN (SELECT trace_id FROM sent))
+    ) AS span
     INNER JOIN sent ON sent.trace_id = span.TraceId AND sent.span_id = span.SpanId
     UNION ALL
     SELECT
@@ -36,7 +38,7 @@ FROM
     FROM
     (
         SELECT TraceId, SpanId, ServiceName, Timestamp, Duration FROM otel_traces
-        WHERE TraceId IN (SELECT TraceId FROM served) AND SpanKind = 'Client'
+        WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN (SELECT TraceId FROM served)) AND SpanKind = 'Client'
     ) AS span
     INNER JOIN served ON served.TraceId = span.TraceId AND served.ParentSpanId = span.SpanId
 )

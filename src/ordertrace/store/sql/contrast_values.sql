@@ -28,10 +28,7 @@ WITH
                 arrayConcat(SpanAttributes.keys, ResourceAttributes.keys),
                 arrayConcat(SpanAttributes.values, ResourceAttributes.values)) AS pairs
         FROM otel_traces
-        WHERE (toStartOfFiveMinutes(Timestamp), TraceId) IN
-        (
-            SELECT DISTINCT toStartOfFiveMinutes(at + toIntervalMinute(arrayJoin([-5, 0, 5]))), trace_id FROM facts WHERE trace_id != ''
-        )
+        WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN (SELECT trace_id FROM facts WHERE trace_id != ''))
     ),
     said AS
     (

@@ -7,5 +7,5 @@ SELECT
     Events.Name, Events.Attributes, Events.Details, Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes, Links.Details
 FROM otel_traces
 WHERE inserted_at = {group:DateTime64(3)}
-ORDER BY toStartOfFiveMinutes(Timestamp), TraceId, Timestamp, SpanId, SpanKind
+ORDER BY TraceId, Timestamp, SpanId, SpanKind
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}

@@ -206,4 +206,5 @@ SELECT
     {inserted_at:DateTime64(3)}
 FROM kept
 SETTINGS format_schema = {schema:String}, max_threads = 1, insert_deduplication_token = {token:String},
+    deduplicate_blocks_in_dependent_materialized_views = 1,
     max_block_size = {block:UInt64}, max_insert_block_size = 1000000, query_plan_enable_optimizations = 0

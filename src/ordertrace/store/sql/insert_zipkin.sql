@@ -165,7 +165,8 @@ SELECT
     arrayFirst(id -> id != '', $message_ids),
     now
 FROM kept
-SETTINGS max_threads = 1, insert_deduplication_token = {token:String}, max_insert_block_size = 1000000,
+SETTINGS max_threads = 1, insert_deduplication_token = {token:String},
+    deduplicate_blocks_in_dependent_materialized_views = 1, max_insert_block_size = 1000000,
     query_plan_enable_optimizations = 0, input_format_parallel_parsing = 0, input_format_skip_unknown_fields = 1,
     input_format_null_as_default = 1, input_format_json_read_numbers_as_strings = 1, input_format_json_read_bools_as_strings = 1,
     input_format_json_ignore_unknown_keys_in_named_tuple = 1

@@ -25,7 +25,11 @@ FROM
         FROM otel_traces
         WHERE ParentSpanId = '' AND SpanKind NOT IN ('Server', 'Consumer')
             AND Timestamp >= latest - toIntervalHour(1) - toIntervalMinute(10)
-            AND TraceId IN (SELECT trace_id FROM span_keys WHERE startsWith(key, {prefix:String}) AND at >= latest - toIntervalHour(1))
+            AND (inserted_at, TraceId) IN
+            (
+                SELECT inserted_at, trace_id FROM trace_groups
+                WHERE trace_id IN (SELECT trace_id FROM span_keys WHERE startsWith(key, {prefix:String}) AND at >= latest - toIntervalHour(1))
+            )
         GROUP BY TraceId
     ) AS roots ON roots.trace_id = held.trace_id
 )

@@ -16,7 +16,7 @@ FROM
 INNER JOIN
 (
     SELECT lower(hex(cityHash64(TraceId, SpanId, SpanKind))) AS event, OrderStatus AS reached FROM otel_traces
-    WHERE TraceId IN ({traces:Array(String)}) AND OrderStatus != '' AND StatusCode != 'Error'
+    WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN ({traces:Array(String)})) AND OrderStatus != '' AND StatusCode != 'Error'
     UNION DISTINCT
     SELECT lower(hex(cityHash64(TraceId, SpanId, Timestamp, ServiceName, Body))), OrderStatus FROM otel_logs
     WHERE TraceId IN ({traces:Array(String)}) AND OrderStatus != '' AND SeverityNumber < 17

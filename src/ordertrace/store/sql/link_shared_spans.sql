@@ -10,7 +10,7 @@ FROM
         TraceId, SpanId, ParentSpanId, OrderId, OrderIdBy, if(StatusCode = 'Error', '', OrderStatus) AS reached, toUnixTimestamp64Nano(Timestamp) AS began,
         toUnixTimestamp64Nano(Timestamp) + toInt64(Duration) AS ended
     FROM otel_traces
-    WHERE TraceId IN ({traces:Array(String)})
+    WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN ({traces:Array(String)}))
 ) AS span
 LEFT JOIN
 (

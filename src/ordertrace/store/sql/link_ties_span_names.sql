@@ -3,7 +3,7 @@
 SELECT trace_id, span_id, groupUniqArray(2)(order_id) FROM
 (
     SELECT TraceId AS trace_id, SpanId AS span_id, OrderId AS order_id FROM otel_traces
-    WHERE TraceId IN ({traces:Array(String)}) AND SpanId IN ({spans:Array(String)}) AND OrderId != ''
+    WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN ({traces:Array(String)})) AND SpanId IN ({spans:Array(String)}) AND OrderId != ''
     UNION ALL
     SELECT TraceId, SpanId, OrderId FROM otel_logs
     WHERE TraceId IN ({traces:Array(String)}) AND SpanId IN ({spans:Array(String)}) AND OrderId != ''

@@ -1,5 +1,5 @@
 -- The traces of an order at a glance: start, length, services, spans, errors, name of the first root.
--- keys: (start of five minutes, trace id) in which their spans lie, which is what spans are sorted by
+-- traces: their ids
 SELECT
     TraceId,
     min(Timestamp) AS started_at,
@@ -9,6 +9,6 @@ SELECT
     uniqExactIf(SpanId, StatusCode = 'Error') AS errors,
     argMin(SpanName, (ParentSpanId != '', Timestamp)) AS name
 FROM otel_traces
-WHERE (toStartOfFiveMinutes(Timestamp), TraceId) IN (SELECT arrayJoin({keys:Array(Tuple(DateTime64(9), String))}))
+WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN ({traces:Array(String)}))
 GROUP BY TraceId
 ORDER BY started_at, TraceId

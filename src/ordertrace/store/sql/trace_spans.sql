@@ -6,7 +6,7 @@ SELECT
     DroppedEventsCount, DroppedLinksCount, StatusCode, StatusMessage, arrayMap(at -> toUnixTimestamp64Nano(at), Events.Timestamp),
     Events.Name, Events.Attributes, Events.Details, Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes, Links.Details
 FROM otel_traces
-WHERE TraceId = {trace:String}
+WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id = {trace:String})
 ORDER BY Timestamp, SpanId, SpanKind
 LIMIT 1 BY SpanId, SpanKind
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}

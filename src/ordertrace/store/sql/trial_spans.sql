@@ -9,7 +9,7 @@ SELECT
     MessageId, OrderId, OrderIdBy, OrderStatus, $ids, $statuses,
     StatusCode = 'Error' OR SpanKind != 'Client' OR (SpanAttributes['db.system'] = '' AND SpanAttributes['db.system.name'] = '' AND SpanAttributes['messaging.system'] = '')
 FROM otel_traces
-WHERE TraceId IN ({traces:Array(String)})
+WHERE (inserted_at, TraceId) IN (SELECT inserted_at, trace_id FROM trace_groups WHERE trace_id IN ({traces:Array(String)}))
 ORDER BY TraceId, Timestamp, SpanId
 LIMIT 1 BY TraceId, SpanId, SpanKind
 LIMIT {limit:UInt32}

@@ -1,6 +1,7 @@
 -- Spans, readable by everything that reads the OpenTelemetry Collector's ClickHouse exporter: same names, same types.
--- Own: the columns from SpanAttributeTypes on, the details of events and links, the sort order, and partitions by arrival, so
--- that one insert is one part whatever the times of its spans are, and retention drops whole parts.
+-- Own: the columns from SpanAttributeTypes on, the details of events and links, and the sort order and partitions by arrival: one
+-- insert is one part and one range of the key, merges put such ranges one after another instead of mixing their rows, which costs
+-- a third, and retention drops whole parts. Traces are found by trace_groups.
 CREATE TABLE otel_traces
 (
     Timestamp DateTime64(9) CODEC(Delta(8), Default),
@@ -49,12 +50,11 @@ CREATE TABLE otel_traces
     MessageId String,
     -- when its group was closed; the same for all spans of a group and different for any two groups
     inserted_at DateTime64(3) CODEC(DoubleDelta, Default),
-    INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX inserted inserted_at TYPE minmax GRANULARITY 1
+    INDEX at Timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(inserted_at)
-ORDER BY (toStartOfFiveMinutes(Timestamp), TraceId, Timestamp)
+ORDER BY (inserted_at, TraceId, Timestamp)
 TTL toDateTime(inserted_at) + toIntervalSecond(2592000)
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1,
     non_replicated_deduplication_window = 10000,
@@ -62,3 +62,18 @@ SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert =
     min_bytes_for_wide_part = 150000000,
     -- many parts become one rather than five: rewriting spans under load costs more than looking into a few parts more
     merge_selector_base = 16;
+
+-- In which groups the spans of a trace came: with it a trace is a read of a few ranges of the key above.
+CREATE TABLE trace_groups
+(
+    trace_id String CODEC(ZSTD(1)),
+    inserted_at DateTime64(3) CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (trace_id, inserted_at)
+TTL toDateTime(inserted_at) + toIntervalSecond(2592000)
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 16,
+    non_replicated_deduplication_window = 10000;
+
+CREATE MATERIALIZED VIEW trace_groups_from_spans TO trace_groups AS
+SELECT DISTINCT TraceId AS trace_id, inserted_at FROM otel_traces;
