@@ -57,7 +57,7 @@ def prepared(
     a_second: float = 0,
     program: str = "bench.sender",
 ) -> Iterator[subprocess.Popen[str]]:
-    """A sender that has read its requests and waits for `go`; with `passes` it sends all once a pass, with other ids each time."""
+    """A sender that has its requests and waits for `go`; with `passes` it sends all once a pass, each time with other ids."""
     path = directory / "requests.pickle"
     if not passes or not path.exists():
         path.write_bytes(pickle.dumps(requests))
