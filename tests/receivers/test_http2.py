@@ -22,6 +22,7 @@ from ordertrace.receivers.http2_frames import (
     frame,
 )
 from tests.ingest.conftest import Running, running, settings_in
+from tests.ingest.requests import request, span
 from tests.receivers.http2_peer import EXPORT, HEADERS, block, call, message, peer, spans, windows
 
 
@@ -48,6 +49,34 @@ async def test_a_call_may_come_in_any_pieces(server: Running) -> None:
             await asyncio.sleep(0)
         answer = await one.answer()
     assert (answer[":status"], answer["content-type"], answer["grpc-status"]) == ("200", "application/grpc", "0")
+
+
+async def test_calls_of_several_connections_that_come_in_turn_are_not_mixed_up(server: Running) -> None:
+    """Nor is a frame lost that is longer than what is read at once, whose padding keeps it from being taken in pieces."""
+    texts = {"padded": "a" * 800_000, "long": "b" * 900_000, "short": "c" * 300_000}
+    begin = frame(Frame.HEADERS, END_HEADERS, 1, block())
+    calls = dict[str, bytes]()
+    for name, text in texts.items():
+        body = message(request(span(name, {"text": text})).SerializeToString())
+        step = 16_000 if name == "short" else len(body)
+        pad = b"\xff" if name == "padded" else b""
+        frames = [
+            frame(Frame.DATA, PADDED if pad else 0, 1, pad + body[at : at + step] + bytes(255 * len(pad)))
+            for at in range(0, len(body), step)
+        ]
+        calls[name] = begin + b"".join(frames) + frame(Frame.DATA, END_STREAM, 1, b"")
+    async with peer(server) as one, peer(server) as two, peer(server) as three:
+        peers = dict(zip(calls, (one, two, three), strict=True))
+        for at in range(0, max(map(len, calls.values())), 50_000):
+            for name, content in calls.items():
+                peers[name].send(content[at : at + 50_000])
+            await asyncio.sleep(0.001)
+        assert [(await each.answer())["grpc-status"] for each in peers.values()] == ["0", "0", "0"]
+    await server.intake.flush()
+    rows = server.rows(
+        "SELECT SpanName, SpanAttributes['text'] FROM otel_traces WHERE mapContains(SpanAttributes, 'text')"
+    )
+    assert dict(rows) == texts  # type: ignore[arg-type]
 
 
 async def test_headers_are_read_from_the_table_as_it_is_now(server: Running) -> None:

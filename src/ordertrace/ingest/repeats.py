@@ -20,7 +20,7 @@ from .kinds import Kind
 
 DIGEST_BYTES = 16
 _SUFFIX = ".repeats"
-_NONCE = bytes(12)
+_NONCES = {kind: kind.encode().ljust(12, b"\0") for kind in Kind}
 
 
 class Repeats:
@@ -57,7 +57,7 @@ class Repeats:
 
         It would not withstand someone who knows digests, and nobody is told them.
         """
-        return self._cipher.encrypt(_NONCE, b"", kind.encode() + request)
+        return self._cipher.encrypt(_NONCES[kind], b"", request)
 
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._newer or digest in self._older

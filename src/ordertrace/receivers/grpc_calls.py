@@ -37,17 +37,16 @@ def is_call(headers: Headers) -> bool:
     return headers.get(b":method") == b"POST" and headers.get(b"content-type", b"").startswith(b"application/grpc")
 
 
-def to_message(headers: Headers, body: bytes, unpack: Callable[[bytes, str], bytes]) -> bytes:
+def to_message(headers: Headers, envelope: bytes, content: bytes, unpack: Callable[[bytes, str], bytes]) -> bytes:
     """The one message of a call. Raises NotFound for an encoding that is not known, Invalid, and as `unpack` does."""
-    size = len(body) - ENVELOPE_BYTES
-    if size < 0 or int.from_bytes(body[1:ENVELOPE_BYTES], "big") != size:
-        raise Invalid(f"{len(body)} bytes are not one whole message")
-    if not body[0]:
-        return body[ENVELOPE_BYTES:]
+    if len(envelope) < ENVELOPE_BYTES or int.from_bytes(envelope[1:], "big") != len(content):
+        raise Invalid(f"{len(envelope) + len(content)} bytes are not one whole message")
+    if not envelope[0]:
+        return content
     encoding = headers.get(b"grpc-encoding", b"identity").decode("ascii", "replace")
     if encoding not in _ENCODINGS:
         raise NotFound(f"grpc-encoding {encoding[:80]!r}: send {', '.join(_ENCODINGS)} or none")
-    return unpack(body[ENVELOPE_BYTES:], encoding)
+    return unpack(content, encoding)
 
 
 def answered(message: bytes) -> Reply:

@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import cast
 
 from hpack import Decoder
@@ -34,10 +35,12 @@ from .http2_frames import (
 
 _TAKEN_BYTES_MAX = 1 << 20  # what we take: large requests in a few frames
 _HEADER_BYTES_MAX = 16_384
+_READ_BYTES = 256 * 1024  # at once: large requests in a few reads
 _STREAMS_MAX = 1_000
 _CREDIT_BYTES = 1 << 20  # given back at once
 _WINDOW_BYTES = 16 << 20  # of a connection: what is on its way; what is held is bounded by `Calls`
 _WINDOW_AT_FIRST = 65_535
+_HEAD = struct.Struct(">BHBBI")
 _STREAMS_SETTING, _WINDOW_SETTING, _FRAME_SETTING, _HEADERS_SETTING = 3, 4, 5, 6
 
 Headers = Mapping[bytes, bytes]
@@ -55,7 +58,8 @@ class Reply:
 class Calls:
     """What the connections of one listener share: who serves, and the bounds on what is not whole yet.
 
-    `serve` is given the named `headers` of a call only; it must not raise. A call that is longer than `body_bytes_max`, or
+    `serve` is given the named `headers` of a call only, and the first `envelope_bytes` of its body apart from the rest, which
+    thus need not be copied once more; it must not raise. A call that is longer than `body_bytes_max`, or
     comes while more than `held_bytes_max` of unfinished ones are held, ends at once with what `refuse` replies to the bytes
     that it has so far. `turned_away` is told of each connection beyond `connections_max`.
     """
@@ -63,7 +67,8 @@ class Calls:
     def __init__(
         self,
         headers: frozenset[bytes],
-        serve: Callable[[Headers, bytes], Awaitable[Reply]],
+        envelope_bytes: int,
+        serve: Callable[[Headers, bytes, bytes], Awaitable[Reply]],
         refuse: Callable[[int], Reply],
         turned_away: Callable[[], None],
         body_bytes_max: int,
@@ -71,6 +76,7 @@ class Calls:
         connections_max: int,
     ) -> None:
         self.headers = headers
+        self.envelope_bytes = envelope_bytes
         self.serve = serve
         self.refuse = refuse
         self.turned_away = turned_away
@@ -78,6 +84,8 @@ class Calls:
         self.held_bytes_max = held_bytes_max
         self.connections_max = connections_max
         self.held_bytes = 0
+        # one for all, since what was read is taken out before anything else is read
+        self.read_buffer = memoryview(bytearray(HEAD_BYTES + _TAKEN_BYTES_MAX + _READ_BYTES))
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -97,21 +105,23 @@ class _Stream:
 
     headers: Headers
     window: int
-    body: bytearray = field(default_factory=bytearray)
+    size: int = 0  # of the body, as far as it is here
+    envelope: bytes = b""
+    message: BytesIO = field(default_factory=BytesIO)
     whole: bool = False
     left: bool = False  # the peer does not want the answer any more
     unsent: bytes = b""
     trailers: bytes = b""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One connection of a peer."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._decoder = Decoder(_HEADER_BYTES_MAX)
         self._decoded: dict[bytes, Headers] = {}
-        self._buffer = b""
+        self._rest = b""  # the beginning of a frame whose end is not here
         self._begun = self._ending = False
         self._arriving: tuple[int, int, int] | None = None  # data of which a part is here: stream, flags, bytes to come
         self._streams: dict[int, _Stream] = {}
@@ -120,7 +130,6 @@ class Connection(asyncio.Protocol):
         self._uncredited = 0
         self._window = self._window_of_streams = _WINDOW_AT_FIRST  # what the peer takes
         self._on: dict[int, Callable[[int, int, bytes], None]] = {
-            Frame.DATA: self._on_data,
             Frame.HEADERS: self._on_headers,
             Frame.PRIORITY: self._on_nothing,
             Frame.RST_STREAM: self._on_reset,
@@ -164,9 +173,14 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        size = len(self._rest)
+        self._calls.read_buffer[:size] = self._rest
+        return self._calls.read_buffer[size : size + _READ_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            self._take(self._buffer + data if self._buffer else data)
+            self._take(self._calls.read_buffer[: len(self._rest) + nbytes])
         except Broken as broken:
             self._send(Frame.GOAWAY, 0, 0, struct.pack(">II", self._latest, broken.code))
             self.close()
@@ -181,7 +195,7 @@ class Connection(asyncio.Protocol):
 
     # What comes in
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: memoryview) -> None:
         at = 0
         if self._arriving:
             at = self._take_more(data)
@@ -189,18 +203,19 @@ class Connection(asyncio.Protocol):
             if not PREFACE.startswith(data[: len(PREFACE)]):
                 raise Broken(Code.PROTOCOL_ERROR)
             if len(data) < len(PREFACE):
-                self._buffer = data
+                self._rest = bytes(data)
                 return
             self._begun, at = True, len(PREFACE)
         end = len(data)
         while end - at >= HEAD_BYTES:
-            length, kind, flags = int.from_bytes(data[at : at + 3], "big"), data[at + 3], data[at + 4]
+            length_high, length_low, kind, flags, number = _HEAD.unpack_from(data, at)
+            length = length_high << 16 | length_low
             if length > (_TAKEN_BYTES_MAX if kind == Frame.DATA else FRAME_BYTES_MAX):
                 raise Broken(Code.FRAME_SIZE_ERROR)
             if self._block and kind != Frame.CONTINUATION:
                 raise Broken(Code.PROTOCOL_ERROR)
             start = at + HEAD_BYTES
-            number = int.from_bytes(data[at + 5 : start], "big") & WINDOW_MAX
+            number &= WINDOW_MAX  # without the reserved bit
             if end - start < length:
                 if kind != Frame.DATA or flags & PADDED:
                     break
@@ -208,10 +223,16 @@ class Connection(asyncio.Protocol):
                 self._take_more(data[start:])
                 break
             at = start + length
-            self._on.get(kind, self._on_nothing)(number, flags, data[start:at])
-        self._buffer = data[at:]
+            self._on_frame(number, kind, flags, data[start:at])
+        self._rest = bytes(data[at:])
 
-    def _take_more(self, data: bytes) -> int:
+    def _on_frame(self, number: int, kind: int, flags: int, content: memoryview) -> None:
+        if kind == Frame.DATA:
+            self._on_data(number, flags, content)
+        else:
+            self._on.get(kind, self._on_nothing)(number, flags, bytes(content))
+
+    def _take_more(self, data: memoryview) -> int:
         """Takes of a long frame of data what is there, so that it need not be kept whole; how many bytes that is."""
         assert self._arriving
         number, flags, left = self._arriving
@@ -220,7 +241,7 @@ class Connection(asyncio.Protocol):
         self._on_data(number, flags & ~END_STREAM if self._arriving else flags, piece)
         return len(piece)
 
-    def _on_data(self, number: int, flags: int, content: bytes) -> None:
+    def _on_data(self, number: int, flags: int, content: memoryview) -> None:
         self._credit(len(content))
         stream = self._streams.get(number)
         if stream is None or stream.whole:
@@ -228,15 +249,21 @@ class Connection(asyncio.Protocol):
                 raise Broken(Code.PROTOCOL_ERROR)
             return  # of a call that was answered or given up before its end
         piece = unpadded(flags, content)
-        stream.body += piece
+        stream.size += len(piece)
         calls = self._calls
         calls.held_bytes += len(piece)
-        if len(stream.body) > calls.body_bytes_max or calls.held_bytes > calls.held_bytes_max:
-            self._answer(number, stream, calls.refuse(len(stream.body)))
+        if stream.size > calls.body_bytes_max or calls.held_bytes > calls.held_bytes_max:
+            self._answer(number, stream, calls.refuse(stream.size))
             if not flags & END_STREAM:
                 self._send(Frame.RST_STREAM, 0, number, struct.pack(">I", Code.NO_ERROR))
-        elif flags & END_STREAM:
-            self._serve(number, stream)
+            return
+        if lacking := calls.envelope_bytes - len(stream.envelope):
+            stream.envelope += piece[:lacking]
+            piece = piece[lacking:]
+        if flags & END_STREAM:
+            self._serve(number, stream, piece)
+        else:
+            stream.message.write(piece)
 
     def _on_headers(self, number: int, flags: int, content: bytes) -> None:
         if number % 2 == 0 or (number <= self._latest and number not in self._streams):
@@ -327,7 +354,7 @@ class Connection(asyncio.Protocol):
                 return
             stream = self._streams[number] = _Stream(headers, self._window_of_streams)
         if flags & END_STREAM:
-            self._serve(number, stream)
+            self._serve(number, stream, b"")
 
     def _headers(self, block: bytes) -> Headers:
         """Decoded; a block that only points into the table means the same until another one changes the table."""
@@ -346,24 +373,28 @@ class Connection(asyncio.Protocol):
             self._decoded[block] = headers
         return headers
 
-    def _serve(self, number: int, stream: _Stream) -> None:
+    def _serve(self, number: int, stream: _Stream, last: bytes | memoryview) -> None:
         stream.whole = True
-        body = bytes(stream.body)
+        if stream.message.tell():
+            stream.message.write(last)
+            message = stream.message.getvalue()  # not copied
+        else:
+            message = bytes(last)
         self._let_go(stream)
-        task = asyncio.get_running_loop().create_task(self._served(number, stream, body))
+        task = asyncio.get_running_loop().create_task(self._served(number, stream, message))
         self._calls.tasks.add(task)
         task.add_done_callback(self._calls.tasks.discard)
 
-    async def _served(self, number: int, stream: _Stream, body: bytes) -> None:
-        reply = await self._calls.serve(stream.headers, body)
+    async def _served(self, number: int, stream: _Stream, message: bytes) -> None:
+        reply = await self._calls.serve(stream.headers, stream.envelope, message)
         if stream.left or self._transport.is_closing():
             self._streams.pop(number, None)
         else:
             self._answer(number, stream, reply)
 
     def _let_go(self, stream: _Stream) -> None:
-        self._calls.held_bytes -= len(stream.body)
-        stream.body = bytearray()
+        self._calls.held_bytes -= stream.size
+        stream.size, stream.message = 0, BytesIO()
 
     def _forget(self, number: int) -> None:
         stream = self._streams.pop(number)

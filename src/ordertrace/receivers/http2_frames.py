@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
+from typing import TypeVar
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
 FRAME_BYTES_MAX = 16_384  # what every peer has to take
 WINDOW_MAX = (1 << 31) - 1
+
+
+Content = TypeVar("Content", bytes, memoryview)
 
 
 class Frame(IntEnum):
@@ -72,7 +76,7 @@ def _text(text: bytes) -> bytes:
     return bytes(out) + text
 
 
-def unpadded(flags: int, content: bytes) -> bytes:
+def unpadded(flags: int, content: Content) -> Content:
     if not flags & PADDED:
         return content
     if not content or content[0] >= len(content):

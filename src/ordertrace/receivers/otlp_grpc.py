@@ -49,6 +49,7 @@ class OtlpGrpcReceiver:
         }
         self._calls = Calls(
             HEADERS,
+            ENVELOPE_BYTES,
             self._serve,
             self._refuse,
             metrics.limits_hit.labels("connections").inc,
@@ -81,14 +82,14 @@ class OtlpGrpcReceiver:
         self._server.close()
         await self._calls.stop(_STOP_SECONDS)
 
-    async def _serve(self, headers: Headers, body: bytes) -> Reply:
+    async def _serve(self, headers: Headers, envelope: bytes, content: bytes) -> Reply:
         if not is_call(headers):
             return NOT_GRPC
         try:
             export = self._exports.get(path := headers.get(b":path", b""))
             if export is None:
                 raise NotFound(f"{path[:200].decode('ascii', 'replace')} is no method of OTLP")
-            response = await export(to_message(headers, body, self._bodies.unpacked))
+            response = await export(to_message(headers, envelope, content, self._bodies.unpacked))
         except OrdertraceError as error:
             return self._failed(error)
         except Exception as error:
