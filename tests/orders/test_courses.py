@@ -75,6 +75,6 @@ async def test_a_store_that_fails_loses_no_order() -> None:
     watching.now, watching.failure = 5, Unavailable("the store does not answer")
     with pytest.raises(Unavailable):
         await watching.courses.work(NOW)
-    watching.now, watching.failure = 100, None
+    watching.now, watching.failure = 200, None
     await watching.courses.work(NOW)
     assert watching.judged == [["A-1"]]
