@@ -59,6 +59,7 @@ from .store.traces import TraceStore
 from .store.trials import Rules, TrialStore
 from .web.app import build_fallback, build_web
 
+_WORK_CONNECTIONS = 2
 _FOR_MACHINES = ("/api/", "/metrics", "/healthz", "/readyz")
 _READ_NOTHING = ("/metrics", "/healthz", "/readyz", "/static/")  # of what is stored
 
@@ -85,12 +86,19 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     clock = EventClock(settings.sweep.lag_max)
     async with AsyncExitStack() as parts:
         store = await parts.enter_async_context(open_store(settings, metrics))
+        # who looks neither waits for the connections of what comes in nor has to share a processor with it
+        work = Store(settings, metrics, _WORK_CONNECTIONS, gives_way=True)
+        parts.callback(work.close)
         messages = MessageStore(store) if settings.broker else None
         # who reads what is passed on does so elsewhere
         demand = Demand(settings.journal, timedelta() if settings.forward.url else flow.shortest)
-        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages, demand.catch_up)
+
+        async def catch_up(words: Sequence[bytes]) -> bool:
+            return await demand.catch_up(None if linker.joins_by_more_than_names else words)
+
+        sweeper = Sweeper(store, flow, clock, metrics, settings.sweep, messages, catch_up)
         skews = Skews(ClockStore(store, flow))
-        links = LinkStore(store, settings.order, flow)
+        links = LinkStore(work, settings.order, flow)
         linker = Linker(links, skews, sweeper.tell, flow, bool(settings.broker), metrics)
         replayer = Replayer(settings, metrics, store, flow, linker)
         parts.push_async_callback(replayer.close)
@@ -103,7 +111,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         if forwarder:
             await parts.enter_async_context(forwarder)
         intake = await parts.enter_async_context(
-            _intake(settings, metrics, store, flow, sweeper, linker, forwarder, demand)
+            _intake(settings, metrics, work, flow, sweeper, linker, forwarder, demand)
         )
 
         async def take_over() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ordertrace.ingest.demand import Demand
 from ordertrace.ingest.intake import Intake
+from ordertrace.ingest.kinds import Kind
 from ordertrace.metrics import Metrics
 from ordertrace.settings.sections import JournalSettings
 from ordertrace.store.store import open_store
@@ -34,6 +35,29 @@ async def test_a_group_waits_until_somebody_looks_and_no_longer_for_who_goes_on_
             while len(run.joined) < 2:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
         assert run.rows("SELECT count() FROM otel_traces") == [(2,)]
+
+
+async def test_who_asks_about_something_waits_only_if_anything_speaks_of_it(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, group_age_max="10ms", group_age_unseen_max="60s")
+    async with running(settings) as run:
+        demand = run.intake._demand
+
+        async def wait_until_late() -> None:
+            opened = run.intake._opened()
+            assert opened
+            await asyncio.sleep(opened + 0.05 - time.monotonic())
+
+        await run.intake.admit(request(span("of order 4711")).SerializeToString(), "grpc")
+        await wait_until_late()
+        assert not await demand.catch_up([b"4712", b"4713"])
+        assert run.rows("SELECT SpanName FROM otel_traces") == []
+        assert await demand.catch_up([b"4712", b"4711"])
+        assert run.rows("SELECT SpanName FROM otel_traces") == [("of order 4711",)]
+        assert not await demand.catch_up()
+        zipkin = b'[{"traceId":"0a","id":"0b","name":"of order \\u0034","timestamp":1767225600000000}]'
+        await run.intake.admit(zipkin, "zipkin", Kind.ZIPKIN)
+        await wait_until_late()
+        assert await demand.catch_up([b"4711"])  # JSON may write it otherwise
 
 
 async def test_what_crowds_or_is_much_does_not_wait(tmp_path: Path) -> None:

@@ -60,3 +60,30 @@ async def test_the_oldest_answers_go_first() -> None:
         await recent.get(question, NOW, asked)
     assert asked.times == 3
     assert await recent.get("a", NOW, asked) == 4
+
+
+async def test_nobody_waits_for_a_newer_answer_before_the_last_one_is_too_old() -> None:
+    recent, asked = Recent[int](timedelta(seconds=1), late_max=timedelta(seconds=5)), Asked()
+    assert await recent.get("skews", NOW, asked) == 1
+    asked.ready.clear()
+    async with asyncio.timeout(20):
+        assert [await recent.get("skews", NOW + timedelta(seconds=2), asked) for _ in range(2)] == [1, 1]
+        asked.ready.set()
+        while await recent.get("skews", NOW + timedelta(seconds=2), asked) != 2:  # noqa: ASYNC110 - it is given some turns later
+            await asyncio.sleep(0)
+        assert asked.times == 2
+        assert await recent.get("skews", NOW + timedelta(seconds=7), asked) == 3
+
+
+async def test_an_answer_outlives_failures_to_renew_it() -> None:
+    recent, asked = Recent[int](timedelta(seconds=1), late_max=timedelta(seconds=5)), Asked()
+    assert await recent.get("skews", NOW, asked) == 1
+
+    async def fail() -> int:
+        raise OSError("the store is away")
+
+    assert await recent.get("skews", NOW + timedelta(seconds=2), fail) == 1
+    await asyncio.sleep(0)
+    assert await recent.get("skews", NOW + timedelta(seconds=3), fail) == 1
+    with pytest.raises(OSError, match="away"):
+        await recent.get("skews", NOW + timedelta(seconds=6), fail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -105,9 +105,11 @@ async def test_finding_clears_itself_when_the_order_goes_on_or_ends(house: House
 async def test_what_has_come_is_worked_in_before_anything_is_held_against_an_order(house: House) -> None:
     await house.hear(told("shop", "SUBMITTED", 0), ago=timedelta(minutes=31))
 
-    async def catch_up() -> None:
+    async def catch_up(words: Sequence[bytes]) -> bool:
+        assert b"A-1" in words
         await house.hear(told("shop", "PRICE_CALCULATED", 1_700), ago=timedelta(minutes=31))
         await house.hear(told("crm", "CLOSED", 1_750), ago=timedelta(minutes=31))
+        return True
 
     house.sweeper = Sweeper(house.store, FLOW, house.clock, house.metrics, SweepSettings(), catch_up=catch_up)
     house.sweeper.tell([NOW + timedelta(milliseconds=1)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -33,13 +33,18 @@ class Demand:
         self._opened: Callable[[], float | None] = lambda: None
         self._flush: Callable[[], Awaitable[None]] = _nothing
         self._wake: Callable[[], None] = lambda: None
+        self._mentions: Callable[[Sequence[bytes]], Awaitable[bool]] = _no_words
 
     def serve(
-        self, opened: Callable[[], float | None], flush: Callable[[], Awaitable[None]], wake: Callable[[], None]
+        self,
+        opened: Callable[[], float | None],
+        flush: Callable[[], Awaitable[None]],
+        wake: Callable[[], None],
+        mentions: Callable[[Sequence[bytes]], Awaitable[bool]],
     ) -> None:
         """`opened` says when the oldest group was opened (monotonic) that waits for nothing but its age, `wake` makes the
-        intake ask for ages again."""
-        self._opened, self._flush, self._wake = opened, flush, wake
+        intake ask for ages again, `mentions` tells whether a request in such a group may hold any of these words."""
+        self._opened, self._flush, self._wake, self._mentions = opened, flush, wake, mentions
 
     def age_max(self, size: int, queued_bytes: int) -> float:
         """How old a group of this size may become now, in seconds."""
@@ -54,18 +59,36 @@ class Demand:
         self._wake()
         await self.catch_up()
 
-    async def catch_up(self) -> None:
-        """Returns once what was acknowledged more than a moment ago is stored and joined; under trouble earlier."""
+    async def catch_up(self, words: Sequence[bytes] | None = None) -> bool:
+        """Returns once what was acknowledged more than a moment ago is stored and joined; under trouble earlier.
+
+        With words only if there is anything that holds one of them. Tells whether there was something to wait for.
+        """
+        if not self._is_catching_up() and (
+            not self._is_late() or (words is not None and not await self._mentions(words))
+        ):
+            return False
         now = time.monotonic()
-        if self._catching_up is None or self._catching_up.done():
-            opened = self._opened()
-            if opened is None or now - opened <= self._soon:
-                return
+        if self._catching_up is None or not self._is_catching_up():
             self._catching_up, self._began = asyncio.ensure_future(self._flush()), now
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._began + _CATCH_UP_SECONDS - now)):
                 await asyncio.shield(self._catching_up)
+        return True
+
+    def _is_catching_up(self) -> bool:
+        return self._catching_up is not None and not self._catching_up.done()
+
+    def _is_late(self) -> bool:
+        """Whether something waits for its age only that would be stored by now, had anybody looked."""
+        opened = self._opened()
+        return opened is not None and time.monotonic() - opened > self._soon
 
 
 async def _nothing() -> None:
     """Before there is an intake nothing waits."""
+
+
+async def _no_words(words: Sequence[bytes]) -> bool:
+    """Nor speaks of anything."""
+    return False

@@ -34,6 +34,7 @@ from .demand import Demand
 from .journal import Journal, Segment
 from .kinds import Kind
 from .repeats import Repeats
+from .searching import may_mention
 from .storing import Check, GroupStorer, too_little_left
 from .zipkin import ZipkinCheck
 
@@ -137,7 +138,7 @@ class Intake:
         )
         for path in left:
             self._backlog.put(path)
-        self._demand.serve(self._opened, self.flush, self._wake.set)
+        self._demand.serve(self._opened, self.flush, self._wake.set, self._mentions)
         self._started = True
         self._problems.clear()
         self._tasks = [
@@ -375,6 +376,10 @@ class Intake:
         """When the oldest group was opened that waits for nothing but its age."""
         open_now = [segment.opened for kind in self._lanes if (segment := self._journal.segment(kind))]
         return None if self._backlog.is_storing else min(open_now, default=None)
+
+    async def _mentions(self, words: Sequence[bytes]) -> bool:
+        open_now = [segment for kind in self._lanes if (segment := self._journal.segment(kind))]
+        return await may_mention(open_now, words)
 
     def _hand_over(self, kind: Kind) -> None:
         if segment := self._journal.close_segment(kind):

@@ -104,6 +104,11 @@ class Linker:
         waits = self._messages or self._left or self._joining or self._done_at < self._changed_at
         return self._done_at if waits else now
 
+    @property
+    def joins_by_more_than_names(self) -> bool:
+        """Whether what speaks of an order may hold neither its id nor that of a trace that is known to serve it."""
+        return self._watches_brokers or bool(self._store.kinds) or self._spreader.has_ties
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """While entered nothing is joined; what comes in waits."""

@@ -31,9 +31,12 @@ _DOTS_A_TENTH = 40
 _ATTENTION = 50
 _SOON_LATE = 10
 _AGE_MAX = timedelta(seconds=1)  # however many people look, the store is asked once a second
-_ADVICE_AGE_MAX = timedelta(minutes=5)  # what to change at a system hardly changes
+_ADVICE_AGE_MAX, _ADVICE_LATE_MAX = (
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+)  # what to change at a system hardly changes
 _SURE = 0.95
-_COURSE_AGE_MAX = timedelta(seconds=10)  # figures over an hour or a day need not be known to the second
+_COURSE_AGE_MAX, _COURSE_LATE_MAX = timedelta(seconds=10), timedelta(minutes=1)  # figures of hours and days
 _PAGES_KEPT, _ORDERS_KEPT_A_PAGE = 32, 100
 
 
@@ -59,13 +62,15 @@ class OrderReader:
         self._watching_since: datetime | None = None
         self._boards = Recent[Board](_AGE_MAX)
         self._columns = Recent[Sequence[Row]](_AGE_MAX)
-        self._courses = Recent[Sequence[Row]](_COURSE_AGE_MAX)
-        self._advice = Recent[tuple[SystemCoverage, ...]](_ADVICE_AGE_MAX)
+        self._courses = Recent[Sequence[Row]](_COURSE_AGE_MAX, late_max=_COURSE_LATE_MAX)
+        self._advice = Recent[tuple[SystemCoverage, ...]](_ADVICE_AGE_MAX, late_max=_ADVICE_LATE_MAX)
         self._pages = Recent[OrderPage](_AGE_MAX, _PAGES_KEPT)
 
     async def get_timeline(self, order_id: str, now: datetime) -> OrderTimeline:
         """Everything about one order. Raises NotFound if nothing was ever heard of it."""
-        found = await self._evidence.find([order_id], now)
+        found, further = await asyncio.gather(
+            self._evidence.find([order_id], now), self._orders.find_trace_ids(order_id)
+        )
         if order_id not in found:
             raise NotFound(
                 f"nothing is known of order {order_id!r}; is the number right, and is it in one of the systems already?"
@@ -78,7 +83,7 @@ class OrderReader:
         )
         messages = build_messages(events, watched.lives)
         return OrderTimeline(
-            order, events, messages, await self._orders.find_traces(order_id, events), watched.lives, gaps
+            order, events, messages, await self._orders.find_traces(events, further), watched.lives, gaps
         )
 
     async def find_orders(self, query: OrderFilter, now: datetime) -> OrderPage:

@@ -19,7 +19,7 @@ from .timeline import is_told_by_broker
 
 PAIRS_MIN = 5
 CORRECTED_SECONDS = 1.0  # smaller differences are within what spans and taps themselves take
-_AGE_MAX = timedelta(seconds=30)
+_AGE_MAX, _LATE_MAX = timedelta(seconds=30), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ def is_off(skew: Skew) -> bool:
 
 
 class Skews:
-    """The skews in force, asked of the store at most every half minute."""
+    """The skews in force, asked of the store at most every half minute; nobody waits for that but the first."""
 
     def __init__(self, store: ClockStore) -> None:
         self._store = store
-        self._recent = Recent[Mapping[str, Skew]](_AGE_MAX)
+        self._recent = Recent[Mapping[str, Skew]](_AGE_MAX, late_max=_LATE_MAX)
 
     async def now(self, now: datetime) -> Mapping[str, Skew]:
         """The skew of each system that is known. Raises as `Store.query` does."""

@@ -26,10 +26,14 @@ from ..store.store import Store
 from .clock import EventClock
 from .courses import Courses
 from .deviations import find_deviations
-from .evidence import EvidenceReader
+from .evidence import Evidence, EvidenceReader
 from .skew import Skews
 from .state import build_order
 from .watchlist import Watchlist
+from .words import words_of
+
+CatchUp = Callable[[Sequence[bytes]], Awaitable[bool]]
+"""Returns once what has come and holds any of these words is worked in; false where there was nothing to wait for."""
 
 _log = structlog.get_logger(__name__)
 _GAUGES_EVERY_SECONDS = 5.0
@@ -38,6 +42,7 @@ _ORDERS_A_QUERY = 1_000  # the more at once, the less each costs
 _ORDERS_AT_ONCE = 500
 _COURSES_AGAIN_MAX = 10_000
 _JUDGED_AT_ONCE = 50
+_COUNTED_AT_ONCE = 2_000
 _SWEEP_SECONDS = 0.8  # then news has its turn; what else is due follows at once
 _TROUBLE = (OrderState.STUCK, OrderState.FAILED)
 
@@ -53,9 +58,9 @@ class Sweeper:
         metrics: Metrics,
         settings: SweepSettings,
         messages: MessageStore | None = None,
-        catch_up: Callable[[], Awaitable[None]] | None = None,
+        catch_up: CatchUp | None = None,
     ) -> None:
-        """`catch_up` returns once what has come is worked in: called before anything is held against an order."""
+        """`catch_up` is called before anything new is held against an order."""
         self._catch_up = catch_up
         self._store = store
         self._orders = OrderStore(store, flow)
@@ -125,7 +130,7 @@ class Sweeper:
         self._has_more = not await self._look_at_due(self._clock.complete_until(now), now, started)
         if time.monotonic() - self._gauges_at >= _GAUGES_EVERY_SECONDS:
             self._gauges_at = time.monotonic()
-            self._set_gauges(now)
+            await self._set_gauges(now)
         self._metrics.sweep_seconds.observe(time.perf_counter() - started)
         if not self._has_more:
             await self._courses.work(now)
@@ -134,9 +139,6 @@ class Sweeper:
         """Looks at the orders that are due, the longest due first, as long as a sweep may take; whether that was all."""
         for _ in range(-(-self._settings.orders_max // _ORDERS_A_QUERY)):
             due = self._watchlist.take_due(int(until.timestamp() * 1e9), _ORDERS_A_QUERY)
-            if due and self._catch_up:
-                await self._catch_up()
-                await self._take_over_changes(now)
             if due:
                 await self._look_at(due, until, now)
             if len(due) < _ORDERS_A_QUERY:
@@ -198,24 +200,38 @@ class Sweeper:
 
     async def _look_at(self, order_ids: Sequence[str], until: datetime, now: datetime) -> None:
         found = await self._evidence.find(order_ids, now)
-        changed: list[Finding] = []
-        for place, order_id in enumerate(order_ids, 1):
-            if place % _JUDGED_AT_ONCE == 0:
-                await asyncio.sleep(0)  # others have their turn
-            if order_id in found:
-                evidence = found[order_id]
-                order = build_order(
-                    order_id,
-                    evidence.events,
-                    self._flow,
-                    until,
-                    evidence.watched,
-                    self._clock.heard(),
-                    with_deviations=False,
-                )
-                changed += self._compare(order, now)
+        orders = await self._judge(found, until)
+        accused = [order.id for order in orders if self._is_accused_anew(order)]
+        if accused and self._catch_up and await self._catch_up(self._words(found, accused, now)):
+            await self._take_over_changes(now)
+            orders = await self._judge(await self._evidence.find(order_ids, now), until)
+        changed = [finding for order in orders for finding in self._compare(order, now)]
+        for order_id in order_ids:
             self._watchlist.review_after(order_id, int(until.timestamp() * 1e9))
         await self._save(changed, now)
+
+    async def _judge(self, found: Mapping[str, Evidence], until: datetime) -> list[Order]:
+        orders, heard = list[Order](), self._clock.heard()
+        for place, (order_id, known) in enumerate(found.items(), 1):
+            if place % _JUDGED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have their turn
+            orders.append(
+                build_order(order_id, known.events, self._flow, until, known.watched, heard, with_deviations=False)
+            )
+        return orders
+
+    def _is_accused_anew(self, order: Order) -> bool:
+        before = self._findings.get(order.id)
+        held = (before.state, before.diagnosis) if before else None
+        return order.state in _TROUBLE and held != (order.state.value, order.diagnosis)
+
+    def _words(self, found: Mapping[str, Evidence], accused: Sequence[str], now: datetime) -> list[bytes]:
+        """What a request holds that speaks of these orders, or comes from a system that may be held to be silent."""
+        words = {word for order_id in accused for word in words_of(order_id, found[order_id].events)}
+        for system, heard in self._clock.heard().items():
+            if now - heard > self._flow.silence / 2:
+                words |= {service.encode() for service in self._flow.system(system).services}
+        return sorted(words)
 
     def _compare(self, order: Order, now: datetime) -> list[Finding]:
         """The finding to write where this look says something else than the last one."""
@@ -224,7 +240,7 @@ class Sweeper:
             watched.state = order.state.value
         if order.state not in _TROUBLE:
             return [Finding(order.id, "", None, now)] if before else []
-        if before and (before.state, before.diagnosis) == (order.state.value, order.diagnosis):
+        if not self._is_accused_anew(order):
             return []
         if before is None:
             self._count(order, now)
@@ -260,11 +276,13 @@ class Sweeper:
             else:
                 self._findings.pop(finding.order_id, None)
 
-    def _set_gauges(self, now: datetime) -> None:
+    async def _set_gauges(self, now: datetime) -> None:
         waits_for = {step.status: (self._flow.successor(step.status) or step).system for step in self._flow.steps}
         orders: Counter[tuple[str, str, str]] = Counter()
         oldest: dict[tuple[str, str], int] = {}
-        for watched in self._watchlist:
+        for number, watched in enumerate(list(self._watchlist), 1):
+            if number % _COUNTED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have their turn
             place = (watched.status, waits_for.get(watched.status, ""))
             orders[watched.state, *place] += 1
             oldest[place] = min(oldest.get(place, watched.started_ns), watched.started_ns)

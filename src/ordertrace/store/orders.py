@@ -107,13 +107,17 @@ class OrderStore:
             found.sort(key=lambda event: (event.at, event.id))
         return dict(events)
 
-    async def find_traces(self, order_id: str, events: Sequence[OrderEvent]) -> tuple[TraceSummary, ...]:
-        """The traces that these events came in, and those that something else names for the order, earliest first.
+    async def find_trace_ids(self, order_id: str) -> list[str]:
+        """Traces that the order may have no events in: something else names them for it."""
+        rows = await self._store.query("order_trace_ids", {"order": order_id, "limit": _EVENTS_AN_ORDER_MAX})
+        return [row[0] for row in rows]
+
+    async def find_traces(self, events: Sequence[OrderEvent], further: Sequence[str]) -> tuple[TraceSummary, ...]:
+        """The traces that these events came in, and further ones, earliest first.
 
         Spans that retention has dropped are not counted.
         """
-        named = await self._store.query("order_trace_ids", {"order": order_id, "limit": _EVENTS_AN_ORDER_MAX})
-        traces = {row[0] for row in named} | {event.trace_id for event in events if event.trace_id}
+        traces = {*further, *(event.trace_id for event in events if event.trace_id)}
         if not traces:
             return ()
         rows = await self._store.query("order_traces", {"traces": sorted(traces)})

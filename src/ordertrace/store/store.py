@@ -27,11 +27,15 @@ from .statements import migrations, statement
 
 Row = tuple[Any, ...]
 
+_GIVING_WAY = 10  # a nice value: where others want the same processor, these get a tenth of it
+
 
 class Store:
     """Runs statements on a bounded number of connections. Open one with `open_store`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, connections: int = 0) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, connections: int = 0, *, gives_way: bool = False) -> None:
+        """With `gives_way` its statements let those of others go first, as far as the system allows that (CAP_SYS_NICE)."""
+        self._gives_way = gives_way
         self._settings = settings
         self._metrics = metrics
         self._local = threading.local()
@@ -113,7 +117,10 @@ class Store:
 
     def _engine_settings(self) -> dict[str, Any]:
         limits = self._settings.store
+        nice = _GIVING_WAY if self._gives_way else 0
         return {
+            "os_threads_nice_value_query": nice,
+            "os_threads_nice_value_materialized_view": nice,
             "session_timezone": "UTC",
             "max_threads": 2,
             "optimize_and_compare_chain": 0,  # looking for such chains, which no statement has, is costly

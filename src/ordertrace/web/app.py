@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from ..analysis.reader import AnalysisReader
 from ..errors import NotFound
 from ..metrics import Metrics
+from ..model.incident import Incident
 from ..model.log import LogPage
 from ..model.order import OrderFilter, OrderState
 from ..orders.incident_keeper import IncidentKeeper
@@ -79,10 +80,10 @@ class OrderPages:
     async def order(self, request: Request) -> Response:
         viewer = self._frame.viewer(request)
         order_id = unquote(request.path_params["order_id"])
-        timeline = await self._reader.get_timeline(order_id, viewer.now)
+        timeline, troubles, logs = await asyncio.gather(
+            self._reader.get_timeline(order_id, viewer.now), self._troubles_of(order_id), self._logs_of(order_id)
+        )
         ended = timeline.order.state in (OrderState.CLOSED, OrderState.CANCELLED)
-        troubles = await self._incidents.of_order(order_id) if self._incidents else []
-        logs = await self._logs.find_latest(order_id, LOG_RECORDS_MAX) if self._logs else LogPage((), None)
         surer = await self._reader.get_surer(timeline.order, viewer.now)
         values = {
             "order": build_order_view(timeline, viewer),
@@ -133,6 +134,12 @@ class OrderPages:
 
     async def unknown(self, request: Request) -> Response:
         raise NotFound(request.url.path)
+
+    async def _troubles_of(self, order_id: str) -> list[Incident]:
+        return await self._incidents.of_order(order_id) if self._incidents else []
+
+    async def _logs_of(self, order_id: str) -> LogPage:
+        return await self._logs.find_latest(order_id, LOG_RECORDS_MAX) if self._logs else LogPage((), None)
 
     async def _exists(self, order_id: str, now: datetime) -> bool:
         try:
