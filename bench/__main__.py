@@ -149,13 +149,14 @@ def _parse_microseconds(requests: list[bytes]) -> float:
 
 
 def _merged_bytes(directory: Path) -> float:
-    """Bytes of the spans' table once merged, asked in a process of its own since the engine opens one path a process."""
+    """Bytes of spans and of where their traces lie, once merged; a process of its own asks, since one at a time opens a path."""
     code = (
         "import sys, clickhouse_connect as c; from pathlib import Path; import ordertrace.store;"
         "engine = Path(ordertrace.store.__file__).with_name('engine.xml');"
         "c = c.get_client(dsn='chdb://' + sys.argv[1], chdb_options={'config-file': str(engine)});"
-        "c.command('OPTIMIZE TABLE otel_traces FINAL');"
-        "print(c.query(\"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'otel_traces'\").result_rows[0][0])"
+        "tables = ('otel_traces', 'trace_groups');"
+        "[c.command(f'OPTIMIZE TABLE {table} FINAL') for table in tables];"
+        "print(c.query(f'SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table IN {tables}').result_rows[0][0])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(directory / "store")], capture_output=True, text=True, check=True
