@@ -248,3 +248,17 @@ async def test_wrong_words_are_refused(store: Store) -> None:
             await keeper.note(view.incident.id, by, text, now)
     with pytest.raises(NotFound):
         await keeper.resolve("nothing", "Anna", "", now)
+
+
+async def test_who_else_suffers_is_written_now_and_then_and_for_whoever_looks(store: Store) -> None:
+    keeper = IncidentKeeper(store, settings=RULES)
+    now = datetime.now(UTC)
+    await keeper.start(now)
+    await keeper.update(findings("A-1"), now)
+    await keeper.update(findings("A-1", "A-2"), now + timedelta(seconds=1))
+    assert await keeper.of_order("A-2") == []
+    [view] = await keeper.find(now + timedelta(seconds=1))
+    assert view.order_ids == ("A-1", "A-2")
+    await keeper.update(findings("A-1", "A-2", "A-3"), now + timedelta(seconds=2))
+    await keeper.update(findings("A-1", "A-2", "A-3"), now + timedelta(seconds=5))
+    assert [incident.orders for incident in await keeper.of_order("A-3")] == [3]

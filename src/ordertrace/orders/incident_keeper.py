@@ -26,6 +26,7 @@ NAME_MAX, TEXT_MAX = 80, 2_000
 _ORDERS_SHOWN = 50
 _UPDATE_EVERY = timedelta(seconds=1)
 _GROUPS_EVERY = timedelta(seconds=5)
+_COUNTS_EVERY = timedelta(seconds=4)  # who else suffers is written less often than that something began or ended
 _SPOKEN_AFTER = timedelta(seconds=10)
 _COURSES_MAX = 2_000
 _FAILED = "incidents could not be updated"
@@ -48,6 +49,7 @@ class IncidentKeeper:
         self._settings = settings or IncidentSettings()
         self._courses: dict[str, Course] = {}
         self._unsaved = Changes()
+        self._saved_at: datetime | None = None
         self._lock = asyncio.Lock()
         self._troubles: dict[str, tuple[Diagnosis, Trouble]] = {}
         self._failed: Sequence[FailedGroup] = ()
@@ -80,6 +82,8 @@ class IncidentKeeper:
 
     async def find(self, now: datetime) -> list[IncidentView]:
         """Incidents that are not resolved, and those of the last days; those that nobody is on first."""
+        async with self._lock:
+            await self._write(now)
         found = await self._store.find(now - self._settings.shown)
         rank = {IncidentState.OPEN: 0, IncidentState.ACKNOWLEDGED: 1, IncidentState.RESOLVED: 2}
         return await self._store.views(sorted(found, key=lambda i: rank[i.state]), _ORDERS_SHOWN)
@@ -127,6 +131,7 @@ class IncidentKeeper:
         if not by:
             raise Invalid("by: say who you are, so that others can ask")
         async with self._lock:
+            await self._write(now)
             before = (await self.get(incident_id)).incident
             after, entry = step(before, by, text, now)
             await self._store.append([entry])
@@ -173,19 +178,24 @@ class IncidentKeeper:
                 changes.entries.append(IncidentEntry(old.id, entry.at, EntryKind.REOPENED))
 
     async def _save(self, changes: Changes, now: datetime) -> None:
-        waiting = self._unsaved  # what an earlier update could not write
+        waiting = self._unsaved  # what an earlier update could not write, or what can wait
         waiting.incidents |= changes.incidents
         waiting.affected += changes.affected
         waiting.entries += changes.entries
-        if waiting:
-            await self._store.append(waiting.entries)
-            waiting.entries = []
-            await self._store.save(list(waiting.incidents.values()), waiting.affected, now)
-            self._unsaved = Changes()
+        if waiting.entries or self._saved_at is None or abs(now - self._saved_at) >= _COUNTS_EVERY:
+            await self._write(now)
         if len(self._courses) > _COURSES_MAX:
             ended = [c for c in self._courses.values() if c.incident.state is IncidentState.RESOLVED and not c.active]
             for course in sorted(ended, key=lambda c: c.incident.last_at)[: len(self._courses) - _COURSES_MAX]:
                 del self._courses[course.incident.id]
+
+    async def _write(self, now: datetime) -> None:
+        waiting = self._unsaved
+        if waiting:
+            await self._store.append(waiting.entries)
+            waiting.entries = []
+            await self._store.save(list(waiting.incidents.values()), waiting.affected, now)
+            self._unsaved, self._saved_at = Changes(), now
 
 
 def _checked(name: str, text: str, characters_max: int) -> str:
