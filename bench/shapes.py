@@ -14,7 +14,7 @@ from bench.server import Server
 _SMALL_REQUESTS, _SMALL_SPANS, _SMALL_SENDERS = 12_000, 5, 16
 _ALONE_REQUESTS = 400
 _TRICKLE_SENDERS, _TRICKLE_SPANS, _TRICKLE_SECONDS = 50, 20, 28  # failed orders are due after 30
-_SETTLE_SECONDS = 3
+_SETTLE_SECONDS = 11  # for ten seconds after a look groups close soon
 _MIXED_SECONDS = 20
 
 

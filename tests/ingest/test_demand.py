@@ -62,7 +62,7 @@ async def test_who_asks_about_something_waits_only_if_anything_speaks_of_it(tmp_
 
 async def test_what_crowds_or_is_much_does_not_wait(tmp_path: Path) -> None:
     demand = Demand(JournalSettings(queued_bytes_max=1024 * 1024), timedelta(hours=1))
-    assert demand.age_max(1_000, 1_000) == 10
+    assert demand.age_max(1_000, 1_000) == 15
     assert demand.age_max(1_000, 600_000) == 0.8
     assert demand.age_max(9_000_000, 9_000_000) == 0.8
     assert Demand(JournalSettings(), timedelta(seconds=4)).age_max(0, 0) == 2

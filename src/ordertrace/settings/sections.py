@@ -149,7 +149,7 @@ class JournalSettings(Section):
     group_spans_max: int = Field(200_000, ge=1)
     group_bytes_max: int = Field(96 * 1024 * 1024, ge=1024)
     group_age_max: Duration = timedelta(milliseconds=800)
-    group_age_unseen_max: Duration = timedelta(seconds=10)
+    group_age_unseen_max: Duration = timedelta(seconds=15)
     queued_bytes_max: int = Field(192 * 1024 * 1024, ge=1024 * 1024)
     free_bytes_min: int = Field(256 * 1024 * 1024, ge=0)
     repeats_age: Duration = timedelta(minutes=10)
