@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,10 +25,11 @@ from .rights import VHOST, WatchAddresses, company_url, prepare_watch
 
 __all__ = (
     "HOW_TO_GET_IT", "VHOST", "BrokerError", "RabbitNode", "WatchAddresses", "company_url", "ensure_installed", "find_scripts",
-    "prepare_watch",
+    "free_ports", "prepare_watch",
 )  # fmt: skip
 
 HOW_TO_GET_IT = "install the package rabbitmq-server or set ORDERTRACE_AMQP_URL to a broker that is already there"
+_PORTS = range(10_000, 32_768)  # Linux takes those of outgoing connections from above, unless told otherwise
 PLUGINS = ("rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_event_exchange")
 
 # The package's maintainer scripts would start a system-wide node; policy-rc.d is Debian's way to forbid that.
@@ -108,7 +110,7 @@ class RabbitNode:
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="rabbit-node")
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
-        self.port, self._dist_port, self._epmd_port, self._management_port, self._prometheus_port = _free_ports(5)
+        self.port, self._dist_port, self._epmd_port, self._management_port, self._prometheus_port = free_ports(5)
         self.name = (
             "alexandrite@localhost"  # unique at its own epmd; always the same, so that a kept directory serves again
         )
@@ -261,13 +263,20 @@ def _find_epmd() -> str:
     return str(next((erl.parent).glob("erts-*/bin/epmd"), "epmd"))
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now. All are held until the last is found, so that they differ."""
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, and stay so while what listens on them is killed and started again.
+
+    None of those from which outgoing connections take theirs: whoever tries again and again to reach a port of that range on
+    which nobody listens will at last be given it as its own, and sit on it. All are held until the last is found.
+    """
     with contextlib.ExitStack() as held:
-        sockets: list[socket.socket] = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        found = list[int]()
+        while len(found) < count:
+            one = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", random.choice(_PORTS)))
+                found.append(one.getsockname()[1])
+        return found
 
 
 def _accepts(port: int) -> bool:

@@ -27,7 +27,7 @@ from ordertrace.settings.sections import StoreSettings
 from ordertrace.store.messages import MessageStore
 from ordertrace.store.store import Store, open_store
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 OnMessage = Callable[[AbstractIncomingMessage], Awaitable[Any]]
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from alexandrite.broker import free_ports
 from ordertrace.model.message import STUCK
 
 from .company import until
@@ -29,7 +29,7 @@ class Watcher:
 
     directory: Path
     broker: Mapping[str, Any]
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Watcher:
@@ -104,9 +104,3 @@ class Watcher:
 
 
 _TROUBLED: tuple[dict[str, str], ...] = ({"state": "lost"}, *({"verdict": verdict.value} for verdict in sorted(STUCK)))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
