@@ -25,7 +25,7 @@ from .detector import Detector
 from .events import BrokerEvents
 from .horizon import Horizon
 from .kept import Kept
-from .link import LINK_ERRORS
+from .link import LINK_ERRORS, end_if_cancelled, pause
 from .lives import Bounds, Life
 from .management import Management, vhost_of
 from .peers import Peers
@@ -115,7 +115,7 @@ class BrokerWatch:
                     self._lose(str(error))
                 except LINK_ERRORS as error:
                     self._lose(f"the connection ended: {type(error).__name__}")
-                await asyncio.sleep(retry)
+                await pause(retry)
                 retry = min(2 * retry, self._retry_max())
 
     def _retry_max(self) -> float:
@@ -200,6 +200,7 @@ class BrokerWatch:
 
     async def _work(self) -> None:
         """Until the connection ends."""
+        end_if_cancelled()
         connection = self._sources.connection
         assert connection is not None
         closing = asyncio.ensure_future(connection.closed())
@@ -230,7 +231,7 @@ class BrokerWatch:
                 if self._unanswered * interval > blind_after and silent:
                     self._metrics.heartbeats_missed.labels(self._settings.name).inc()
                     self._horizon.lose_sight("tracing_off", time.time())
-            await asyncio.sleep(interval)
+            await pause(interval)
 
     async def _count_queues(self) -> None:
         """Counts at the usual pace, and quicker where something seems to be missing and is to be counted once more."""
@@ -238,9 +239,9 @@ class BrokerWatch:
         while True:
             self._missing.clear()
             await self._sources.count_queues()
-            await asyncio.sleep(min(_AGAIN_SECONDS, poll))
+            await pause(min(_AGAIN_SECONDS, poll))
             missing = asyncio.create_task(self._missing.wait())
-            try:  # asyncio.wait_for may swallow the end of this very task
+            try:  # not by asyncio.wait_for, see end_if_cancelled
                 await asyncio.wait([missing], timeout=max(0.0, poll - _AGAIN_SECONDS))
             finally:
                 missing.cancel()
@@ -249,7 +250,7 @@ class BrokerWatch:
         assert callable(work)
         while True:
             await work()
-            await asyncio.sleep(seconds)
+            await pause(seconds)
 
     def _lose(self, reason: str) -> None:
         if self._connected_since is not None or self._sessions == 0:
@@ -274,7 +275,7 @@ class BrokerWatch:
     async def _keep(self) -> None:
         """Writes again and again; what cannot be written stays and is not acknowledged."""
         while True:
-            await asyncio.sleep(_TICK_SECONDS)
+            await pause(_TICK_SECONDS)
             try:
                 await self._write(time.time())
             except OrdertraceError as error:

@@ -31,6 +31,22 @@ LINK_ERRORS = (
 )
 
 
+def end_if_cancelled() -> None:
+    """Raises CancelledError where somebody has told the current task to end.
+
+    After the broker's library was waited for: it waits by `asyncio.wait_for`, which before Python 3.12 swallows a cancellation
+    that comes together with what is waited for (https://github.com/python/cpython/issues/86296).
+    """
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def pause(seconds: float) -> None:
+    """Sleeps between two turns of a loop around the broker's library, and ends the loop where that has swallowed its end."""
+    end_if_cancelled()
+    await asyncio.sleep(seconds)
+
+
 @asynccontextmanager
 async def connected(url: str, vhost: str | None = None) -> AsyncIterator[AbstractConnection]:
     """A connection, optionally to another virtual host of the same broker. Raises Unavailable, or Forbidden."""
