@@ -14,6 +14,7 @@ from bench.server import Server
 _SMALL_REQUESTS, _SMALL_SPANS, _SMALL_SENDERS = 12_000, 5, 16
 _ALONE_REQUESTS = 400
 _TRICKLE_SENDERS, _TRICKLE_SPANS_A_SECOND, _TRICKLE_SECONDS = 50, 1_000, 25  # failed orders are due after 30
+_FLAWLESS_SPANS = 5  # of an order whose failure would come later in its trace
 _SDK_SECONDS = 5  # OTEL_BSP_SCHEDULE_DELAY: between two requests of an SDK that nobody has told otherwise
 _SETTLE_SECONDS = 11  # for ten seconds after a look groups close soon
 _MIXED_SECONDS = 20
@@ -44,19 +45,18 @@ def _trickle(directory: Path, numbers: Iterator[int], name: str, interval: int) 
     """What 1,000 spans a second from 50 senders cost, each sending every `interval` seconds, in percent of one core, on a server
     that does nothing else: at first, and while the first ones' failed orders, five a second, fall due."""
     a_second = _TRICKLE_SENDERS / interval
-    spans = int(_TRICKLE_SPANS_A_SECOND / a_second)
 
-    def requests(seconds: int) -> list[bytes]:
-        begin, amount = time.time_ns(), int(a_second * seconds)
+    def requests(amount: int, spans: int) -> list[bytes]:
+        begin = time.time_ns()
         return [build_request(next(numbers), spans, begin + int(place / a_second * 10**9)) for place in range(amount)]
 
     with Server(directory / name) as server:
-        send(server.grpc_address, directory, requests(interval), _TRICKLE_SENDERS)
+        send(server.grpc_address, directory, requests(_TRICKLE_SENDERS, _FLAWLESS_SPANS), _TRICKLE_SENDERS)
         server.wait_until_idle()
         time.sleep(_SETTLE_SECONDS)
         percent = list[float]()
         for _ in range(2):
-            some = requests(_TRICKLE_SECONDS)
+            some = requests(int(a_second * _TRICKLE_SECONDS), int(_TRICKLE_SPANS_A_SECOND / a_second))
             cpu = server.cpu_seconds()
             sent = send(server.grpc_address, directory, some, _TRICKLE_SENDERS, a_second)
             percent.append((server.cpu_seconds() - cpu) / sent.wall * 100)
