@@ -26,7 +26,6 @@ from .jaeger import from_jaeger
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 RECORDING_BYTES_MAX = 1024**3
 _FILE_BYTES_MAX = 256 * 1024**2
-_PEEK_BYTES = 64 * 1024
 TRACES, LOGS, ZIPKIN = "/v1/traces", "/v1/logs", "/api/v2/spans"
 FIREHOSE = "/api/v1/firehose"
 FIREHOSE_LINES_MAX = 100  # a request; few enough that what arrived between them stays between them

@@ -27,11 +27,6 @@ from .tap_record import RecordReader
 from .writer import MessageWriter, Review, Tell
 
 _log = structlog.get_logger(__name__)
-_TICK_SECONDS = 0.2
-_FIRST_RETRY_SECONDS = 0.25
-_SAMPLES_EVERY_SECONDS = 5.0
-_GAPS_KEPT = 100
-_STOP_SECONDS = 5.0
 
 
 class BrokerWatches:

@@ -21,7 +21,6 @@ from .statements import statement
 from .store import Store
 
 SPANS, LOGS, MESSAGES, DELIVERIES = "otel_traces", "otel_logs", "message_events", "channel_deliveries"
-TELEMETRY = (SPANS, LOGS)
 
 _log = structlog.get_logger(__name__)
 _TABLES = [SPANS, LOGS, MESSAGES, DELIVERIES]
