@@ -97,8 +97,13 @@ def _beside(ledger: Ledger, options: Options, node: RabbitNode | None) -> list[C
     wait_seconds = MOMENT_MINUTES * 60 / options.speed
     beside = [Moments(ledger, administrator, node, wait_seconds, tuple(options.faults)).run()]
     if options.bystanders:
-        beside.append(run_bystanders(options.amqp_url_of("mes"), lambda: next(reversed(ledger.orders), None)))
+        beside.append(run_bystanders(options.amqp_url_of("mes"), lambda: _newest_moving(ledger)))
     return beside
+
+
+def _newest_moving(ledger: Ledger) -> str | None:
+    """Not simply the newest: the last of all would be spoken of until the end, by more messages than are read of an order."""
+    return next((order_id for order_id, order in reversed(ledger.orders.items()) if not order.rests), None)
 
 
 async def _empty_queues(options: Options) -> None:
